@@ -17,13 +17,16 @@ for sensors, not for physiology.
 
 from dataclasses import dataclass
 
-__all__ = ["RANGES_RULE", "SCALE", "VITALS", "WIRE_NAMES", "VitalSign", "index_of"]
+__all__ = ["MISSING", "RANGES_RULE", "SCALE", "VITALS", "WIRE_NAMES", "VitalSign", "index_of"]
 
 RANGES_RULE = "vitals-ranges/1"
 
 #: Values are kept as whole hundredths of their unit. Sums of integers are exact in any order, so a
 #: window does not depend on the order in which its readings arrived.
 SCALE = 100
+
+#: "Not known", of a value in hundredths and of a time in milliseconds.
+MISSING = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,170 @@
+"""The rolling window of one patient: what is remembered of the readings so far.
+
+A window is one row of 64-bit integers, so that thousands lie in one array and a compiled loop runs
+over them. Everything in it is exact: values are whole hundredths of their unit, times whole
+milliseconds. It holds
+
+* per hour of event time (the last `HOURS`) and vital sign the count and the sum of the values;
+* per vital sign the five-minute slot of its newest value, with count and sum;
+* the last few readings' pulse and temperature, for the features of the original feed;
+* the fingerprints of the last readings, to know a duplicate;
+* who the patient is to the model: age, sex, admission times.
+
+**Why hours.** Feeds range from a nurse's reading an hour to a monitor's reading a second. Means,
+extremes and spread are therefore taken over *hourly means*, and counts count *hours with a
+measurement*: a monitor's feed and its own hourly digest then mean the same to the model, and 24
+hours of a patient cost the same memory at any rate. **Why five minutes.** A current value that was
+the mean of the running hour would hide a patient who crashes at ten to; a single second would be
+noise.
+
+Event time alone decides: the window knows no clock and no order of arrival but its own readings'.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.compiled import kernel
+from models.vitals import MISSING, VITALS, index_of
+
+__all__ = [
+    "HOURS",
+    "HOUR_MS",
+    "MAX_GRACE_MS",
+    "MISSING",
+    "SLOT_MS",
+    "WIDTH",
+    "empty_window",
+    "observe",
+]
+
+HOUR_MS = 3_600_000
+SLOT_MS = 300_000
+#: Hours kept: 24 for the longest window, the rest for late readings that look back from the past.
+HOURS = 32
+#: The longest grace for late readings for which every window is still whole.
+MAX_GRACE_MS = (HOURS - 24) * HOUR_MS
+
+VITAL_COUNT = len(VITALS)
+RECENT = 4  # readings kept one by one; two are needed, two more let a late one find its place
+RECENT_FIELDS = 3  # time, pulse, temperature
+FINGERPRINTS = 16
+
+# Columns of a window.
+NEWEST = 0  # observed time of the newest reading, ms
+READINGS = 1  # readings taken in
+AGE, SEX, ICU_ADMITTED, HOSPITAL_ADMITTED = 2, 3, 4, 5  # hundredths of a year, 0/1, ms, ms
+RECENT_AT = 6
+FINGERPRINT_AT = RECENT_AT + RECENT * RECENT_FIELDS
+MEASURED_AT = FINGERPRINT_AT + FINGERPRINTS  # per vital sign: time of its newest value, ms
+SLOT_COUNT_AT = MEASURED_AT + VITAL_COUNT
+SLOT_SUM_AT = SLOT_COUNT_AT + VITAL_COUNT
+HOUR_AT = SLOT_SUM_AT + VITAL_COUNT  # which hour (since 1970) each bucket holds
+COUNT_AT = HOUR_AT + HOURS
+SUM_AT = COUNT_AT + HOURS * VITAL_COUNT
+WIDTH = SUM_AT + HOURS * VITAL_COUNT
+
+# What became of a reading.
+TAKEN = 0
+OUT_OF_ORDER = 1  # older than the newest one, within the grace: put in its place
+DUPLICATE = 2  # the same reading again: the window is as it was
+LATE = 3  # older than the grace allows: the window is as it was, there is no result
+
+_PULSE = index_of("pulse_rate")
+_TEMPERATURE = index_of("temperature")
+
+
+def empty_window() -> NDArray[np.int64]:
+    """Return the window of a patient of whom nothing is known, shape [WIDTH]."""
+    window = np.zeros(WIDTH, np.int64)
+    window[NEWEST] = MISSING
+    window[AGE:RECENT_AT] = MISSING
+    window[RECENT_AT:FINGERPRINT_AT] = MISSING
+    window[MEASURED_AT:SLOT_COUNT_AT] = MISSING
+    window[HOUR_AT:COUNT_AT] = MISSING
+    return window
+
+
+@kernel
+def _remember_recent(window: NDArray[np.int64], at_ms: int, pulse: int, temperature: int) -> None:
+    """Insert a reading into the last few, kept newest first by observed time."""
+    place = 0
+    while place < RECENT and window[RECENT_AT + place * RECENT_FIELDS] > at_ms:
+        place += 1
+    if place == RECENT:
+        return
+    for entry in range(RECENT - 1, place, -1):
+        for field in range(RECENT_FIELDS):
+            window[RECENT_AT + entry * RECENT_FIELDS + field] = window[
+                RECENT_AT + (entry - 1) * RECENT_FIELDS + field
+            ]
+    start = RECENT_AT + place * RECENT_FIELDS
+    window[start] = at_ms
+    window[start + 1] = pulse
+    window[start + 2] = temperature
+
+
+@kernel
+def observe(
+    window: NDArray[np.int64],
+    at_ms: int,
+    values: NDArray[np.int64],
+    fingerprint: int,
+    grace_ms: int,
+) -> int:
+    """Take one reading into a window.
+
+    Args:
+        window: changed in place, shape [WIDTH].
+        at_ms: observed time.
+        values: hundredths in the order of `VITALS`, `MISSING` = not measured, shape [8].
+        fingerprint: the same for the same reading sent again; 0 is never a duplicate.
+        grace_ms: how much older than the newest reading one may be, at most `MAX_GRACE_MS`.
+
+    Returns:
+        `TAKEN`, `OUT_OF_ORDER`, `DUPLICATE` or `LATE`.
+    """
+    newest = window[NEWEST]
+    if newest != MISSING and at_ms < newest - grace_ms:
+        return LATE
+    if fingerprint != 0:
+        for i in range(FINGERPRINTS):
+            if window[FINGERPRINT_AT + i] == fingerprint:
+                return DUPLICATE
+        window[FINGERPRINT_AT + window[READINGS] % FINGERPRINTS] = fingerprint
+    window[READINGS] += 1
+
+    _remember_recent(window, at_ms, values[_PULSE], values[_TEMPERATURE])
+
+    hour = at_ms // HOUR_MS
+    bucket = hour % HOURS
+    held = window[HOUR_AT + bucket]
+    if held < hour:  # the ring has come round: what it held is out of every window
+        window[HOUR_AT + bucket] = hour
+        for v in range(VITAL_COUNT):
+            window[COUNT_AT + bucket * VITAL_COUNT + v] = 0
+            window[SUM_AT + bucket * VITAL_COUNT + v] = 0
+    if held <= hour:
+        for v in range(VITAL_COUNT):
+            if values[v] != MISSING:
+                window[COUNT_AT + bucket * VITAL_COUNT + v] += 1
+                window[SUM_AT + bucket * VITAL_COUNT + v] += values[v]
+
+    slot = at_ms // SLOT_MS
+    for v in range(VITAL_COUNT):
+        if values[v] == MISSING:
+            continue
+        measured = window[MEASURED_AT + v]
+        if measured == MISSING or slot > measured // SLOT_MS:
+            window[SLOT_COUNT_AT + v] = 0
+            window[SLOT_SUM_AT + v] = 0
+        elif slot < measured // SLOT_MS:
+            continue
+        window[SLOT_COUNT_AT + v] += 1
+        window[SLOT_SUM_AT + v] += values[v]
+        if measured == MISSING or at_ms > measured:
+            window[MEASURED_AT + v] = at_ms
+
+    if newest == MISSING or at_ms >= newest:
+        window[NEWEST] = at_ms
+        return TAKEN
+    return OUT_OF_ORDER
