@@ -1,1 +1,1 @@
-"""TODO."""
+"""The streams: topics, events, the batch transport, the applications and the command line."""

@@ -1,0 +1,174 @@
+"""Every setting of Vigil: from the environment (``VIGIL_…``), with defaults that run the demo.
+
+A setting is read once, when `settings` is first called. Nothing else in the project reads the
+environment.
+"""
+
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["MissingBrokerError", "Settings", "settings"]
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+class MissingBrokerError(RuntimeError):
+    """No broker is configured and none runs here."""
+
+
+def _default_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vigil"
+
+
+class Settings(BaseSettings):
+    """Settings, each with its default; ``VIGIL_GRACE_HOURS=2`` sets ``grace_hours``."""
+
+    model_config = SettingsConfigDict(env_prefix="VIGIL_", extra="ignore", frozen=True)
+
+    # where things are kept
+    home: Path = Field(Path(".vigil"), description="State of this installation: broker, tables.")
+    cache: Path = Field(default_factory=_default_cache, description="Downloads, safe to delete.")
+    model_dir: Path | None = Field(
+        None, description="A model folder to use instead of the registry."
+    )
+    mlflow_tracking_uri: str | None = Field(None, description="Registry; default: home/mlflow.db.")
+
+    # the broker
+    broker: str | None = Field(None, description="host:port[,host:port…]; default: `vigil kafka`.")
+    broker_security_protocol: SecurityProtocol = "PLAINTEXT"
+    broker_sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
+    broker_sasl_username: str | None = None
+    broker_sasl_password: SecretStr | None = None
+    broker_ssl_cafile: Path | None = None
+    broker_ssl_certfile: Path | None = None
+    broker_ssl_keyfile: Path | None = None
+
+    # topics: partitions and replication are those of topics that Vigil creates
+    partitions: int = Field(4, ge=1, description="Of every topic that carries patients.")
+    replication: int = Field(1, ge=1, description="Copies of each partition; 3 in production.")
+    topic_prefix: str = Field("", description="Put before every topic's name and application id.")
+    topic_vitals: str = "vitals"
+    topic_vitals_routed: str = "vitals.routed"
+    topic_vitals_late: str = "vitals.late"
+    topic_admissions: str = "admissions"
+    topic_outcomes: str = "outcomes"
+    topic_recommendations: str = "recommendations"
+    topic_dead_letters: str = "dead.letters"
+
+    # readings
+    grace_hours: float = Field(
+        6, ge=0, le=8, description="How late a reading may come, event time."
+    )
+    future_tolerance_s: float = Field(
+        300, ge=0, description="How far observed_at may lie after the record's Kafka time."
+    )
+    max_reading_bytes: int = Field(65_536, ge=256, description="Larger records are dead letters.")
+    route_hold_ms: int = Field(
+        50,
+        ge=0,
+        description="How long an unkeyed reading waits for older ones on other partitions.",
+    )
+
+    # the worker
+    batch_max: int = Field(2_000, ge=1, description="Readings handed to an agent at once.")
+    batches_in_flight: int = Field(4, ge=1, description="Per partition, not yet acknowledged.")
+    hot_patients: int = Field(20_000, ge=1, description="Windows kept in memory, 6 KiB each.")
+    commit_interval_s: float = Field(1.0, gt=0)
+    session_timeout_s: float = Field(
+        10.0, gt=0, description="After this a dead worker is replaced."
+    )
+    standby_replicas: int = Field(0, ge=0, description="Warm copies of each table's partition.")
+    rocksdb_cache_mib: int = Field(16, ge=1, description="Block cache per table and partition.")
+    rocksdb_buffer_mib: int = Field(8, ge=1, description="Write buffer per table and partition.")
+    web_host: str = Field("127.0.0.1", description="Where /live, /ready and /metrics answer.")
+    web_port: int = Field(6066, ge=0, le=65535)
+
+    # when nearly everything is bad, stop instead of draining the topic into the dead letters
+    dead_letter_window: int = Field(5_000, ge=1, description="Records looked back on.")
+    dead_letter_ratio: float = Field(0.95, gt=0, le=1, description="More dead letters: stop.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Settings":
+        if self.broker_security_protocol.startswith("SASL") and not (
+            self.broker_sasl_username and self.broker_sasl_password
+        ):
+            raise ValueError(
+                f"broker_security_protocol={self.broker_security_protocol} needs "
+                "VIGIL_BROKER_SASL_USERNAME and VIGIL_BROKER_SASL_PASSWORD"
+            )
+        if (self.broker_ssl_certfile is None) != (self.broker_ssl_keyfile is None):
+            raise ValueError(
+                "VIGIL_BROKER_SSL_CERTFILE and VIGIL_BROKER_SSL_KEYFILE go together: set both"
+            )
+        return self
+
+    @property
+    def kafka_home(self) -> Path:
+        """Folder of the local broker."""
+        return self.home / "kafka"
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow keeps runs and models."""
+        return self.mlflow_tracking_uri or f"sqlite:///{(self.home / 'mlflow.db').absolute()}"
+
+    @property
+    def bootstrap(self) -> str:
+        """Addresses of the broker: as set, or of the local one that runs.
+
+        Raises:
+            MissingBrokerError: neither.
+        """
+        if self.broker:
+            return self.broker
+        try:
+            cluster = json.loads((self.kafka_home / "cluster.json").read_text())
+        except FileNotFoundError:
+            raise MissingBrokerError(
+                "No broker: start one with `vigil kafka start`, or name yours in VIGIL_BROKER."
+            ) from None
+        return str(cluster["bootstrap"])
+
+    def kafka_client(self) -> dict[str, Any]:
+        """Arguments that connect any aiokafka client to the broker."""
+        arguments: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": self.broker_security_protocol,
+        }
+        if self.broker_security_protocol.endswith("SSL"):
+            # imported here: most brokers in development speak plain text
+            from aiokafka.helpers import create_ssl_context
+
+            arguments["ssl_context"] = create_ssl_context(
+                cafile=_str(self.broker_ssl_cafile),
+                certfile=_str(self.broker_ssl_certfile),
+                keyfile=_str(self.broker_ssl_keyfile),
+            )
+        if self.broker_sasl_password and self.broker_security_protocol.startswith("SASL"):
+            arguments |= {
+                "sasl_mechanism": self.broker_sasl_mechanism,
+                "sasl_plain_username": self.broker_sasl_username,
+                "sasl_plain_password": self.broker_sasl_password.get_secret_value(),
+            }
+        return arguments
+
+
+def _str(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        pydantic.ValidationError: a setting does not parse; the message names it.
+    """
+    return Settings()

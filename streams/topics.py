@@ -1,0 +1,226 @@
+"""The one catalogue of topics: name, key, event model, partitions, retention.
+
+Nothing else in the code spells a topic's name. `catalogue` binds the names of the settings;
+`ensure` creates what is missing and tells what differs.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+from pydantic import BaseModel
+
+from config.settings import Settings
+from streams.events import Admission, DeadLetter, Outcome, Reading, Recommendation
+
+__all__ = ["Catalogue", "Difference", "Topic", "TopicError", "catalogue", "ensure"]
+
+DAY_MS = 86_400_000
+
+
+class TopicError(RuntimeError):
+    """A topic could not be created or read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic.
+
+    Attributes:
+        role: what the code calls it; the field of `Catalogue`.
+        name: what Kafka calls it.
+        key: what a record's key is, or None where it has none.
+        model: pydantic model of a record's value; None where the value is another topic's bytes.
+        partitions: how many when Vigil creates it. All topics that carry patients have the same
+            number, so that one worker has one patient's records of every topic.
+        config: Kafka's topic settings when Vigil creates it.
+        direction: as seen by Vigil.
+        about: one line for people.
+    """
+
+    role: str
+    name: str
+    key: Literal["patient_id"] | None
+    model: type[BaseModel] | None
+    partitions: int
+    direction: Literal["in", "out", "internal"]
+    about: str
+    config: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Every topic, by its role."""
+
+    vitals: Topic
+    vitals_routed: Topic
+    vitals_late: Topic
+    admissions: Topic
+    outcomes: Topic
+    recommendations: Topic
+    dead_letters: Topic
+
+    def __iter__(self):  # type: ignore[no-untyped-def]  # a dataclass with slots has no typed iter
+        """Iterate over the topics in the order in which they are declared."""
+        return (getattr(self, role) for role in self.__slots__)
+
+
+def catalogue(settings: Settings) -> Catalogue:
+    """Bind the topics to the names and sizes of the settings."""
+
+    def topic(
+        role: str,
+        direction: Literal["in", "out", "internal"],
+        about: str,
+        model: type[BaseModel] | None,
+        **config: str,
+    ) -> Topic:
+        return Topic(
+            role=role,
+            name=settings.topic_prefix + getattr(settings, f"topic_{role}"),
+            key=None if role == "dead_letters" else "patient_id",
+            model=model,
+            partitions=settings.partitions,
+            direction=direction,
+            about=about,
+            config={name.replace("_", "."): value for name, value in config.items()},
+        )
+
+    week, quarter = str(7 * DAY_MS), str(90 * DAY_MS)
+    return Catalogue(
+        vitals=topic(
+            "vitals", "in", "Vital signs as devices send them.", Reading, retention_ms=week
+        ),
+        vitals_routed=topic(
+            "vitals_routed",
+            "internal",
+            "Vital signs that came without their patient's key, sent on by patient.",
+            Reading,
+            retention_ms=week,
+        ),
+        vitals_late=topic(
+            "vitals_late",
+            "out",
+            "Vital signs older than the grace, as they came; not scored.",
+            Reading,
+            retention_ms=quarter,
+        ),
+        # Admissions are facts about a patient and the newest one counts: compacted.
+        admissions=topic(
+            "admissions",
+            "in",
+            "Who the patient is to the model.",
+            Admission,
+            cleanup_policy="compact",
+        ),
+        outcomes=topic("outcomes", "in", "How a stay ended.", Outcome, retention_ms=quarter),
+        recommendations=topic(
+            "recommendations",
+            "out",
+            "The risk of a patient, its basis and what to do next.",
+            Recommendation,
+            retention_ms=quarter,
+        ),
+        # A dead letter carries the original bytes as base64: a third larger than what came in.
+        dead_letters=topic(
+            "dead_letters",
+            "out",
+            "Records that could not be used, whole, and why.",
+            DeadLetter,
+            retention_ms=quarter,
+            max_message_bytes=str(4 * 1024 * 1024),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a topic is on the broker and what the catalogue says it should be."""
+
+    topic: str
+    what: str
+    wanted: str
+    found: str | None
+
+
+async def ensure(settings: Settings, *, create: bool = True) -> list[Difference]:
+    """Create the topics that are missing and tell what differs in those that are there.
+
+    Args:
+        settings: names the broker and the topics.
+        create: False only looks.
+
+    Returns:
+        The differences that are left; empty when everything is as it should be. ``found`` is None
+        for a topic that is missing.
+
+    Raises:
+        TopicError: the broker refused to create a topic.
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    wanted = list(catalogue(settings))
+    admin = AIOKafkaAdminClient(**settings.kafka_client())
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        if create:
+            await _create(admin, [t for t in wanted if t.name not in existing], settings)
+        differences = [
+            Difference(t.name, "topic", "exists", None)
+            for t in wanted
+            if not create and t.name not in existing
+        ]
+        present = [t for t in wanted if create or t.name in existing]
+        return differences + await _compare(admin, present)
+    finally:
+        await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], settings: Settings) -> None:
+    if not topics:
+        return
+    response = await admin.create_topics(
+        [
+            NewTopic(t.name, t.partitions, settings.replication, topic_configs=t.config)
+            for t in topics
+        ]
+    )
+    for name, code, *message in response.topic_errors:
+        error = for_code(code)
+        # two of us may start at the same time
+        if code != 0 and error is not TopicAlreadyExistsError:
+            raise TopicError(
+                f"The broker would not create topic {name!r}: {error.__name__}"
+                f" {' '.join(str(part) for part in message if part)}. Check VIGIL_REPLICATION"
+                f" ({settings.replication}) against the number of brokers, and the rights of the user."
+            )
+
+
+async def _compare(admin: AIOKafkaAdminClient, topics: list[Topic]) -> list[Difference]:
+    differences = []
+    described = {d["topic"]: d for d in await admin.describe_topics([t.name for t in topics])}
+    configs = await _configs(admin, [t.name for t in topics])
+    for topic in topics:
+        found = len(described[topic.name]["partitions"])
+        # a topic of the original feed may be of any size: what is keyed is checked a record at a
+        # time, so only topics that Vigil shares state over have to agree
+        if found != topic.partitions:
+            differences.append(
+                Difference(topic.name, "partitions", str(topic.partitions), str(found))
+            )
+        for name, value in topic.config.items():
+            actual = configs[topic.name].get(name)
+            if actual != value:
+                differences.append(Difference(topic.name, name, value, str(actual)))
+    return differences
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    found: dict[str, dict[str, str]] = {}
+    for response in await admin.describe_configs(resources):
+        for _, _, _, name, entries in response.resources:
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found
