@@ -31,7 +31,10 @@ from models.scores import news2, qsofa, sirs
 from models.vitals import SCALE, VITALS, index_of
 from models.window import (
     AGE,
+    CONTEXT,
+    CONTEXT_AT,
     COUNT_AT,
+    DUPLICATE,
     FINGERPRINT_AT,
     HOSPITAL_ADMITTED,
     HOUR_AT,
@@ -298,7 +301,9 @@ def replay(
     rows: NDArray[np.int64],
     at_ms: NDArray[np.int64],
     values: NDArray[np.int64],
-    fingerprints: NDArray[np.int64],
+    devices: NDArray[np.int64],
+    context: NDArray[np.int64],
+    known: NDArray[np.bool_],
     grace_ms: int,
     features: NDArray[np.float64],
     original: NDArray[np.float64],
@@ -311,7 +316,10 @@ def replay(
         rows: which window each reading belongs to, shape [n].
         at_ms: observed times, shape [n].
         values: hundredths, `MISSING` = not measured, shape [n, 8].
-        fingerprints: see `models.window.observe`, shape [n].
+        devices: see `models.window.observe`, shape [n].
+        context: who the patient is as far as is known with this reading; the window's columns
+            from `models.window.CONTEXT_AT` on, shape [n, 4].
+        known: True for a reading that the window has taken in before, shape [n].
         grace_ms: see `models.window.observe`.
         features: filled, in the order of `FEATURES`, NaN = not known, shape [n, features]. The row
             of a late reading is left as it is.
@@ -320,7 +328,10 @@ def replay(
     """
     for i in range(len(rows)):
         window = windows[rows[i]]
-        outcome = observe(window, at_ms[i], values[i], fingerprints[i], grace_ms)
+        outcome = DUPLICATE
+        if not known[i]:
+            window[CONTEXT_AT : CONTEXT_AT + CONTEXT] = context[i]
+            outcome = observe(window, at_ms[i], values[i], devices[i], grace_ms)
         outcomes[i] = outcome
         if outcome != LATE:
             _features(window, at_ms[i], features[i])
