@@ -37,6 +37,7 @@ __all__ = [
     "WIDTH",
     "empty_window",
     "observe",
+    "take_in",
 ]
 
 HOUR_MS = 3_600_000
@@ -186,3 +187,18 @@ def observe(
         window[NEWEST] = at_ms
         return TAKEN
     return OUT_OF_ORDER
+
+
+@kernel
+def take_in(
+    window: NDArray[np.int64],
+    at_ms: NDArray[np.int64],
+    values: NDArray[np.int64],
+    devices: NDArray[np.int64],
+    context: NDArray[np.int64],
+    grace_ms: int,
+) -> None:
+    """Take readings of one patient into a window, in the order given; see `observe`."""
+    for i in range(len(at_ms)):
+        window[CONTEXT_AT : CONTEXT_AT + CONTEXT] = context[i]
+        observe(window, at_ms[i], values[i], devices[i], grace_ms)

@@ -1,0 +1,204 @@
+"""The bytes of a patient's state: compact, exact, versioned.
+
+A state is rows of 64-bit integers. Each row is written as its differences from a template that both
+sides know (for a window the empty window, for a log row the row before it): runs of equal columns
+cost one byte, every other value a variable-length integer. A patient with an hour's reading each
+hour takes about 1 KB, one with a reading a second for a day about 4 KB.
+
+Layout::
+
+    version  u8
+    base     the committed window, against the empty window
+    bounds   two integers: the first offset after the base, of each source topic
+    origins  how many, then each against the one before it
+    log      how many rows, then each against the one before it
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.compiled import kernel
+from models.window import WIDTH, empty_window
+
+__all__ = ["LOG_WIDTH", "SOURCES", "VERSION", "State", "StateError", "decode", "encode"]
+
+VERSION = 1
+#: Topics that readings of one patient can come from: as sent, and routed.
+SOURCES = 2
+
+# Columns of a log row: where the reading stood, the reading, and what was known of the patient.
+SOURCE, OFFSET, AT_MS, DEVICE = 0, 1, 2, 3
+VALUES_AT = 4
+CONTEXT_AT = VALUES_AT + 8
+#: Where a routed reading came from: partition (or -1: it was not routed) and offset there.
+ORIGIN, ORIGIN_OFFSET = CONTEXT_AT + 4, CONTEXT_AT + 5
+LOG_WIDTH = ORIGIN_OFFSET + 1
+
+_EMPTY = empty_window()
+_NO_BOUNDS = np.zeros(SOURCES, np.int64)
+_LONGEST = 10  # bytes of the longest variable-length integer
+
+
+class StateError(ValueError):
+    """Bytes that are not a state of a version this code reads."""
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """A patient's state.
+
+    Attributes:
+        base: window as of the committed offsets, shape [WIDTH].
+        bounds: per source topic the first offset after the base, shape [SOURCES].
+        origins: per partition that readings were routed from, as of the base: the partition and
+            the newest offset, shape [m, 2].
+        log: readings since the base, in the order they were taken in, shape [n, LOG_WIDTH].
+    """
+
+    base: NDArray[np.int64] = field(default_factory=empty_window)
+    bounds: NDArray[np.int64] = field(default_factory=lambda: np.zeros(SOURCES, np.int64))
+    origins: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    log: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, LOG_WIDTH), np.int64))
+
+
+@kernel
+def _put(out: NDArray[np.uint8], at: int, number: np.uint64) -> int:
+    """LEB128: seven bits a byte, the lowest first."""
+    while number >= np.uint64(128):
+        out[at] = np.uint8(number & np.uint64(127)) | np.uint8(128)
+        number >>= np.uint64(7)
+        at += 1
+    out[at] = np.uint8(number)
+    return at + 1
+
+
+@kernel
+def _get(data: NDArray[np.uint8], at: int) -> tuple[np.uint64, int]:
+    number = np.uint64(0)
+    shift = np.uint64(0)
+    while at < len(data):
+        byte = data[at]
+        at += 1
+        number |= np.uint64(byte & np.uint8(127)) << shift
+        if byte < 128:
+            return number, at
+        shift += np.uint64(7)
+    return number, -1
+
+
+@kernel
+def _put_row(
+    out: NDArray[np.uint8], at: int, row: NDArray[np.int64], template: NDArray[np.int64]
+) -> int:
+    """Write pairs (equal columns to skip, difference) and end with a skip to the last column."""
+    skip = 0
+    for column in range(len(row)):
+        difference = row[column] - template[column]  # wraps around: lossless for MISSING too
+        if difference == 0:
+            skip += 1
+            continue
+        at = _put(out, at, np.uint64(skip))
+        # zigzag: small differences of either sign become small numbers
+        at = _put(out, at, np.uint64((difference << 1) ^ (difference >> 63)))
+        skip = 0
+    return _put(out, at, np.uint64(skip + len(row)))
+
+
+@kernel
+def _get_row(
+    data: NDArray[np.uint8], at: int, template: NDArray[np.int64], row: NDArray[np.int64]
+) -> int:
+    """Inverse of `_put_row`; -1 where the bytes are not a row."""
+    row[:] = template
+    column = np.int64(0)
+    while True:
+        skip, at = _get(data, at)
+        if at < 0:
+            return -1
+        if skip >= np.uint64(len(row)):
+            return at
+        column += np.int64(skip)
+        number, at = _get(data, at)
+        if at < 0 or column >= len(row):
+            return -1
+        difference = np.int64(number >> np.uint64(1)) ^ -np.int64(number & np.uint64(1))
+        row[column] += difference
+        column += 1
+
+
+@kernel
+def _put_rows(out: NDArray[np.uint8], at: int, rows: NDArray[np.int64]) -> int:
+    at = _put(out, at, np.uint64(len(rows)))
+    before = np.zeros(rows.shape[1], np.int64)
+    for i in range(len(rows)):
+        at = _put_row(out, at, rows[i], before)
+        before = rows[i]
+    return at
+
+
+@kernel
+def _get_rows(data: NDArray[np.uint8], at: int, width: int) -> tuple[NDArray[np.int64], int]:
+    count, at = _get(data, at)
+    if at < 0 or count > np.uint64(len(data)):
+        return np.empty((0, width), np.int64), -1
+    rows = np.empty((np.int64(count), width), np.int64)
+    before = np.zeros(width, np.int64)
+    for i in range(len(rows)):
+        at = _get_row(data, at, before, rows[i])
+        if at < 0:
+            break
+        before = rows[i]
+    return rows, at
+
+
+@kernel
+def _encode(
+    out: NDArray[np.uint8],
+    base: NDArray[np.int64],
+    bounds: NDArray[np.int64],
+    origins: NDArray[np.int64],
+    log: NDArray[np.int64],
+    empty: NDArray[np.int64],
+    no_bounds: NDArray[np.int64],
+) -> int:
+    out[0] = np.uint8(VERSION)
+    at = _put_row(out, 1, base, empty)
+    at = _put_row(out, at, bounds, no_bounds)
+    at = _put_rows(out, at, origins)
+    return _put_rows(out, at, log)
+
+
+def encode(state: State) -> bytes:
+    """Write a state."""
+    columns = WIDTH + SOURCES + state.origins.size + state.log.size
+    out = np.empty(64 + (_LONGEST + 1) * columns, np.uint8)
+    end = _encode(out, state.base, state.bounds, state.origins, state.log, _EMPTY, _NO_BOUNDS)
+    return out[:end].tobytes()
+
+
+def decode(data: bytes) -> State:
+    """Read what `encode` wrote.
+
+    Raises:
+        StateError: another version, or bytes that are not a whole state.
+    """
+    if not data or data[0] != VERSION:
+        found = f"version {data[0]}" if data else "empty"
+        raise StateError(
+            f"A patient's state is {found}, this worker reads version {VERSION}: run the release "
+            "that wrote it, or delete the worker's tables and changelogs to start afresh."
+        )
+    raw = np.frombuffer(data, np.uint8)
+    state = State()
+    at = _get_row(raw, 1, _EMPTY, state.base)
+    if at >= 0:
+        at = _get_row(raw, at, _NO_BOUNDS, state.bounds)
+    if at >= 0:
+        state.origins, at = _get_rows(raw, at, 2)
+    if at >= 0:
+        state.log, at = _get_rows(raw, at, LOG_WIDTH)
+    if at != len(raw):
+        raise StateError("A patient's state is damaged: its bytes end early or say too much.")
+    return state
