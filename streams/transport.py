@@ -113,8 +113,8 @@ class BatchConsumer(driver.Consumer):
 
     # -- fetching
 
-    async def getmany(  # noqa: ASYNC109 - the signature is Faust's
-        self, timeout: float
+    async def getmany(
+        self, timeout: float  # noqa: ASYNC109 - as Faust calls it
     ) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Fetch; yield a message per batch of a batched topic, else a message per record."""
         records, active = await self._wait_next_records(timeout)
