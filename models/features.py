@@ -218,7 +218,7 @@ def _context(window: NDArray[np.int64], at_ms: int, out: NDArray[np.float64]) ->
     icu = window[ICU_ADMITTED]
     if icu != MISSING:
         if window[HOSPITAL_ADMITTED] != MISSING:
-            out[2] = (window[HOSPITAL_ADMITTED] - icu) / HOUR_MS
+            out[2] = (icu - window[HOSPITAL_ADMITTED]) / HOUR_MS
         out[3] = (at_ms - icu) / HOUR_MS
 
 
