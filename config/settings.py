@@ -77,9 +77,13 @@ class Settings(BaseSettings):
     )
 
     # the worker
-    batch_max: int = Field(2_000, ge=1, description="Readings handed to an agent at once.")
+    batch_max: int = Field(1_000, ge=1, description="Readings handed to an agent at once.")
     batches_in_flight: int = Field(4, ge=1, description="Per partition, not yet acknowledged.")
     hot_patients: int = Field(20_000, ge=1, description="Windows kept in memory, 6 KiB each.")
+    admissions_wait_s: float = Field(
+        5, ge=0, description="How long a new patient's readings wait for the admissions topic."
+    )
+    liveness_s: float = Field(60, gt=0, description="A batch this long in work: not live.")
     commit_interval_s: float = Field(1.0, gt=0)
     session_timeout_s: float = Field(
         10.0, gt=0, description="After this a dead worker is replaced."
@@ -103,6 +107,8 @@ class Settings(BaseSettings):
                 f"broker_security_protocol={self.broker_security_protocol} needs "
                 "VIGIL_BROKER_SASL_USERNAME and VIGIL_BROKER_SASL_PASSWORD"
             )
+        if self.hot_patients < self.batch_max:
+            raise ValueError("VIGIL_HOT_PATIENTS must be at least VIGIL_BATCH_MAX")
         if (self.broker_ssl_certfile is None) != (self.broker_ssl_keyfile is None):
             raise ValueError(
                 "VIGIL_BROKER_SSL_CERTFILE and VIGIL_BROKER_SSL_KEYFILE go together: set both"

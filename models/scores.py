@@ -13,9 +13,12 @@ Sources:
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.compiled import kernel
 
-__all__ = ["NEWS2_ITEMS", "NEWS2_RULE", "news2", "news2_item", "qsofa", "sirs"]
+__all__ = ["NEWS2_ITEMS", "NEWS2_RULE", "news2", "news2_item", "news2_points", "qsofa", "sirs"]
 
 NEWS2_RULE = "news2-partial/1"
 
@@ -101,3 +104,18 @@ def sirs(temperature: float, heart_rate: float, resp_rate: float) -> int:
     if resp_rate > 20:
         points += 1
     return points
+
+
+@kernel
+def news2_points(values: NDArray[np.float64], points: NDArray[np.int8]) -> None:
+    """Points of each item for many readings.
+
+    Args:
+        values: one column an item in the order of `NEWS2_ITEMS`, NaN = not known, shape [n, 5].
+        points: filled, -1 = not known, shape [n, 5].
+    """
+    for i in range(len(values)):
+        for item in range(values.shape[1]):
+            points[i, item] = -1
+            if not math.isnan(values[i, item]):
+                points[i, item] = news2_item(item, values[i, item])

@@ -194,7 +194,7 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], settings: Set
             raise TopicError(
                 f"The broker would not create topic {name!r}: {error.__name__}"
                 f" {' '.join(str(part) for part in message if part)}. Check VIGIL_REPLICATION"
-                f" ({settings.replication}) against the number of brokers, and the rights of the user."
+                f" ({settings.replication}) against the number of brokers, and your user's rights."
             )
 
 

@@ -106,6 +106,8 @@ class _Patient:
     slot: int
     state: State
     origins: dict[int, int]
+    #: Context that redelivered readings were scored with the first time, by source and offset.
+    seen: dict[tuple[int, int], NDArray[np.int64]]
 
 
 class Windows:
@@ -171,6 +173,10 @@ class Windows:
             outcomes=np.full(n, REPEATED, np.int8),
             writes=[],
         )
+        for i, patient in enumerate(patients):
+            if patient.seen:
+                place = readings.source, int(readings.offsets[i])
+                readings.context[i] = patient.seen.pop(place, readings.context[i])
         fresh = self._fresh(readings, patients)
         slots = np.array([patient.slot for patient in patients], np.int64)
         # An offset before the base comes when an operator sets the offsets back: the window has
@@ -247,13 +253,19 @@ class Windows:
             return patient
         stored = self._load(partition, key)
         state = State() if stored is None else decode(stored)
-        # what lies ahead of the consumer will be delivered again
-        state.log = state.log[state.log[:, OFFSET] < self._next[partition][state.log[:, SOURCE]]]
+        # What lies ahead of the consumer will be delivered again. An admission may have come since:
+        # such a reading keeps the context that it had the first time.
+        behind = state.log[:, OFFSET] < self._next[partition][state.log[:, SOURCE]]
+        seen = {
+            (int(row[SOURCE]), int(row[OFFSET])): row[CONTEXT_AT:ORIGIN].copy()
+            for row in state.log[~behind]
+        }
+        state.log = state.log[behind]
         slot = self._free.pop() if self._free else self._patients.popitem(last=False)[1].slot
         self._windows[slot] = state.base
         self._take_in(self._windows[slot], state.log)
         origins = dict(_newest_origins(state.origins, state.log).tolist())
-        patient = self._patients[partition, key] = _Patient(slot, state, origins)
+        patient = self._patients[partition, key] = _Patient(slot, state, origins, seen)
         return patient
 
     def _fold(self, partition: int, state: State) -> None:

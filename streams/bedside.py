@@ -1,0 +1,216 @@
+"""What the bedside application does with a batch of readings, without the engine around it.
+
+    readings → (rejects, strays, own)
+    own ⋈ stays → windows → features → risk → recommendations, states
+
+`Bedside` is called by `agents.vitals` and knows neither Faust nor the network.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from aiokafka.partitioner import murmur2
+
+from config.clock import from_ms, now_ms
+from models.window import DUPLICATE, LATE, OUT_OF_ORDER, TAKEN
+from streams.ids import recommendation_id
+from streams.intake import Intake, IntakeRules, Reject, take
+from streams.recommend import Recommender, Scored
+from tables.stays import Stays
+from tables.windows import REPEATED, Readings, Windows
+
+__all__ = ["CORRELATION_HEADER", "ORIGIN_HEADER", "Bedside", "Results", "Sorted", "partition_of"]
+
+#: Header of a routed reading: topic, partition and offset it was first read from.
+ORIGIN_HEADER = "vigil-origin"
+#: Header by which a device or gateway names a reading; it comes back on the recommendation.
+CORRELATION_HEADER = "correlation-id"
+
+_OUTCOMES = {
+    TAKEN: "scored",
+    OUT_OF_ORDER: "out_of_order",
+    DUPLICATE: "duplicate",
+    LATE: "late",
+    REPEATED: "repeated",
+}
+
+
+@lru_cache(maxsize=131_072)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Partition of a key by Kafka's default partitioner (murmur2)."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+@dataclass(slots=True)
+class Sorted:
+    """A batch sorted out.
+
+    Attributes:
+        own: readings whose patient belongs to this partition.
+        strays: records of other patients, with the key to send them on under.
+        rejects: what is no reading.
+    """
+
+    own: Intake
+    strays: list[tuple[Any, bytes]]
+    rejects: list[Reject]
+
+
+@dataclass(slots=True)
+class Results:
+    """What came of a batch's own readings.
+
+    Attributes:
+        recommendations: key and JSON, in the order of the readings.
+        late: records beyond the grace.
+        writes: key and state of every patient that was touched.
+        counts: readings by what became of them.
+        largest_state: bytes.
+    """
+
+    recommendations: list[tuple[bytes, bytes]] = field(default_factory=list)
+    late: list[tuple[bytes, Any]] = field(default_factory=list)
+    writes: list[tuple[bytes, bytes]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    largest_state: int = 0
+
+
+class Bedside:
+    """Sorts, scores and recommends.
+
+    Args:
+        windows: of the patients.
+        stays: of the patients.
+        recommender: model and texts.
+        rules: of the intake.
+        partitions: over which patients are spread.
+        clock: milliseconds since 1970, for the time of scoring.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        stays: Stays,
+        recommender: Recommender,
+        rules: IntakeRules,
+        partitions: int,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self.windows, self.stays = windows, stays
+        self.recommender = recommender
+        self._rules = rules
+        self._partitions = partitions
+        self._clock = clock
+
+    def sort(self, records: Sequence[Any], partition: int, *, routed: bool, whole: bool) -> Sorted:
+        """Sort a batch out.
+
+        Args:
+            records: raw.
+            partition: they were read from.
+            routed: they were sent on by us, so they are where they belong.
+            whole: the topic has as many partitions as there are of state; if not, all are strays.
+        """
+        intake = take(records, self._rules)
+        rejects, intake.rejects = intake.rejects, []
+        if routed:
+            return Sorted(intake, [], rejects)
+        own = [
+            whole and record.key == key and partition_of(key, self._partitions) == partition
+            for record, key in zip(intake.records, intake.keys, strict=True)
+        ]
+        if all(own):
+            return Sorted(intake, [], rejects)
+        strays = [
+            (record, key)
+            for record, key, mine in zip(intake.records, intake.keys, own, strict=True)
+            if not mine
+        ]
+        return Sorted(intake.only(np.array(own, np.bool_)), strays, rejects)
+
+    def strangers(self, partition: int, intake: Intake) -> bool:
+        """Whether there is a patient of whom nothing is known, so that an admission may be due."""
+        return any(
+            self.stays.get(partition, key) is None and not self.windows.knows(partition, key)
+            for key in set(intake.keys)
+        )
+
+    def score(self, intake: Intake, partition: int, source: int) -> Results:
+        """Take readings into the windows and write their recommendations."""
+        started = time.perf_counter()
+        facts = [self.stays.get(partition, key) for key in intake.keys]
+        origins = [_origin(record) for record in intake.records]
+        applied = self.windows.apply(
+            Readings(
+                partition=partition,
+                source=source,
+                keys=intake.keys,
+                offsets=np.array([record.offset for record in intake.records], np.int64),
+                at_ms=intake.at_ms,
+                values=intake.values,
+                devices=intake.devices,
+                context=self.stays.contexts(facts),
+                origins=np.array([(o[1], o[2]) for o in origins], np.int64).reshape(-1, 2),
+            )
+        )
+        results = Results(writes=applied.writes)
+        results.largest_state = max((len(state) for _, state in applied.writes), default=0)
+        values, counts = np.unique(applied.outcomes, return_counts=True)
+        results.counts = {_OUTCOMES[int(v)]: int(c) for v, c in zip(values, counts, strict=True)}
+
+        answered = (applied.outcomes != LATE) & (applied.outcomes != REPEATED)
+        results.late = [
+            (intake.keys[i], intake.records[i]) for i in np.flatnonzero(applied.outcomes == LATE)
+        ]
+        which = np.flatnonzero(answered).tolist()
+        if not which:
+            return results
+        whole = len(which) == len(intake.keys)
+        records = [intake.records[i] for i in which]
+        scored = Scored(
+            ids=[
+                recommendation_id(origins[i][0], origins[i][1], origins[i][2], r.timestamp)
+                if origins[i][1] >= 0
+                else recommendation_id(r.topic, r.partition, r.offset, r.timestamp)
+                for i, r in zip(which, records, strict=True)
+            ],
+            correlation_ids=[_correlation(record) for record in records],
+            patient_ids=[intake.keys[i].decode() for i in which],
+            rows=[intake.rows[i] for i in which],
+            raw=[record.value for record in records],
+            unit_ids=[None if (f := facts[i]) is None else f.unit_id for i in which],
+            at_ms=intake.at_ms[which],
+            produced_ms=[record.timestamp for record in records],
+            values=intake.values[which],
+            flags=intake.flags[which],
+            outcomes=applied.outcomes[which],
+            features=applied.features if whole else applied.features[which],
+            original=applied.original[which],
+            without_context=[facts[i] is None for i in which],
+        )
+        scoring_us = (time.perf_counter() - started) / len(which) * 1e6
+        written = self.recommender.write(scored, from_ms(self._clock()), scoring_us)
+        results.recommendations = [
+            (intake.keys[i], value) for i, value in zip(which, written, strict=True)
+        ]
+        return results
+
+
+def _origin(record: Any) -> tuple[str, int, int]:
+    """Where a reading was first read from; partition -1 where it was not routed."""
+    for name, value in record.headers:
+        if name == ORIGIN_HEADER:
+            topic, partition, offset = value.decode().rsplit("/", 2)
+            return topic, int(partition), int(offset)
+    return "", -1, 0
+
+
+def _correlation(record: Any) -> str | None:
+    for name, value in record.headers:
+        if name == CORRELATION_HEADER and value:
+            return str(value, "utf-8", "replace")[:128]
+    return None

@@ -1,0 +1,64 @@
+"""The catalogue of metrics: every metric of Vigil, its type, its unit and what it tells.
+
+Base units (seconds, bytes, records), Prometheus naming. No label carries a patient.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+__all__ = ["REGISTRY", "Metrics", "metrics"]
+
+REGISTRY = CollectorRegistry()
+
+_LATENCY = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+_COST = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3)
+
+
+class Metrics:
+    """All metrics, created once a process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        #: What became of each record of `vitals`: scored, duplicate, out_of_order, late, routed,
+        #: repeated, rejected. The sum is the number of records read.
+        self.readings = Counter(
+            "vigil_readings", "Records of vitals, by what became of them", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
+        #: Dead letters by the topic they came from.
+        self.dead_letters = Counter(
+            "vigil_dead_letters", "Records that could not be used", ["topic"], registry=registry
+        )
+        #: Decode, window, features, risk and recommendation; a reading's share of its batch.
+        self.scoring = Histogram(
+            "vigil_scoring_seconds", "Time spent on one reading", buckets=_COST, registry=registry
+        )
+        #: From the Kafka time of a batch's oldest reading to the broker's acknowledgement of its
+        #: recommendations: what a device waits at most.
+        self.latency = Histogram(
+            "vigil_recommendation_latency_seconds", "Reading produced to recommendation stored",
+            buckets=_LATENCY, registry=registry,
+        )  # fmt: skip
+        #: Readings handed to the agent at once; small when the worker keeps up.
+        self.batch = Histogram(
+            "vigil_batch_readings", "Records in a batch",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000), registry=registry,
+        )  # fmt: skip
+        #: Fetched and not yet acknowledged.
+        self.in_flight = Gauge("vigil_batches_in_flight", "Unacknowledged", registry=registry)
+        #: Records behind the end of the partition when it was last read.
+        self.lag = Gauge(
+            "vigil_consumer_lag_records", "Records behind", ["topic", "partition"],
+            registry=registry,
+        )  # fmt: skip
+        #: Windows in memory.
+        self.patients = Gauge("vigil_patients_in_memory", "Windows held", registry=registry)
+        #: Bytes of the largest state written lately; the bound is 32 KiB.
+        self.state_bytes = Gauge("vigil_state_bytes_max", "Largest state", registry=registry)
+        #: Readings that wait for older ones on other partitions.
+        self.held = Gauge("vigil_readings_held", "Unkeyed readings held back", registry=registry)
+        #: 1 for the model that scores.
+        self.model = Gauge(
+            "vigil_model_info", "The champion", ["name", "version"], registry=registry
+        )
+
+
+metrics = Metrics(REGISTRY)

@@ -1,0 +1,102 @@
+"""Readings that came without their patient's key, put in order before they are sent on by patient.
+
+A producer without keys spreads one patient's readings over all partitions, and the partitions are
+read independently of each other. `Merger` gives them back in the order of their Kafka times: it
+holds a reading until every other partition has been read beyond it, or is read to its end and has
+been quiet for a while. The order within a partition is always kept. As in Kafka Streams' choice of
+the partition with the smallest head, equal times stay in any order.
+
+Pure: told what was read and when, it tells what may go.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+__all__ = ["Merger"]
+
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True)
+class _Held(Generic[Item]):
+    time_ms: int
+    arrived_ms: float
+    item: Item
+
+
+@dataclass(slots=True)
+class _Lane(Generic[Item]):
+    """One partition: what is held, how far it was read, and when that last changed."""
+
+    since_ms: float
+    held: deque[_Held[Item]] = field(default_factory=deque)
+    read_to_ms: int = -1
+    at_end: bool = True
+
+
+class Merger(Generic[Item]):
+    """Merges partitions by Kafka time.
+
+    Args:
+        hold_ms: how long a reading waits for partitions that were read to their end.
+    """
+
+    def __init__(self, hold_ms: float) -> None:
+        self._hold_ms = hold_ms
+        self._lanes: dict[int, _Lane[Item]] = {}
+
+    def __len__(self) -> int:
+        """Count the items held."""
+        return sum(len(lane.held) for lane in self._lanes.values())
+
+    def assign(self, partitions: set[int], now_ms: float) -> None:
+        """Start afresh with these partitions."""
+        self._lanes = {partition: _Lane(now_ms) for partition in partitions}
+
+    def read(
+        self,
+        partition: int,
+        read_to_ms: int,
+        at_end: bool,
+        items: list[tuple[int, Item]],
+        now_ms: float,
+    ) -> None:
+        """Note that a partition was read.
+
+        Args:
+            partition: which.
+            read_to_ms: Kafka time of the last record read.
+            at_end: there was nothing more to read.
+            items: Kafka time and item, in the order of their offsets.
+            now_ms: a clock that only goes forward.
+        """
+        lane = self._lanes.setdefault(partition, _Lane(now_ms))
+        lane.held.extend(_Held(time, now_ms, item) for time, item in items)
+        lane.read_to_ms = max(lane.read_to_ms, read_to_ms)
+        lane.at_end = at_end
+        lane.since_ms = now_ms
+
+    def release(self, now_ms: float) -> list[Item]:
+        """Take out what need not wait any longer, oldest first."""
+        out: list[Item] = []
+        while True:
+            heads = [
+                (lane.held[0].time_ms, partition)
+                for partition, lane in self._lanes.items()
+                if lane.held
+            ]
+            if not heads:
+                return out
+            _, partition = min(heads)
+            head = self._lanes[partition].held[0]
+            others = (lane for p, lane in self._lanes.items() if p != partition and not lane.held)
+            if any(self._may_hold_older(lane, head, now_ms) for lane in others):
+                return out
+            out.append(self._lanes[partition].held.popleft().item)
+
+    def _may_hold_older(self, lane: _Lane[Item], head: _Held[Item], now_ms: float) -> bool:
+        if lane.read_to_ms >= head.time_ms:
+            return False
+        quiet_ms = now_ms - max(lane.since_ms, head.arrived_ms)
+        return not lane.at_end or quiet_ms < self._hold_ms
