@@ -1,1 +1,1 @@
-"""TODO."""
+"""The agents: one file each; take, call, send."""

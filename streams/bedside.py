@@ -23,7 +23,20 @@ from streams.recommend import Recommender, Scored
 from tables.stays import Stays
 from tables.windows import REPEATED, Readings, Windows
 
-__all__ = ["CORRELATION_HEADER", "ORIGIN_HEADER", "Bedside", "Results", "Sorted", "partition_of"]
+__all__ = [
+    "CORRELATION_HEADER",
+    "DIRECT",
+    "ORIGIN_HEADER",
+    "ROUTED",
+    "Bedside",
+    "Results",
+    "Sorted",
+    "origin_header",
+    "partition_of",
+]
+
+#: The source topics of readings, as `tables.windows` counts them.
+DIRECT, ROUTED = 0, 1
 
 #: Header of a routed reading: topic, partition and offset it was first read from.
 ORIGIN_HEADER = "vigil-origin"
@@ -143,7 +156,8 @@ class Bedside:
         """Take readings into the windows and write their recommendations."""
         started = time.perf_counter()
         facts = [self.stays.get(partition, key) for key in intake.keys]
-        origins = [_origin(record) for record in intake.records]
+        # only our own router is believed about where a reading came from
+        origins = [_origin(record) if source == ROUTED else _DIRECT for record in intake.records]
         applied = self.windows.apply(
             Readings(
                 partition=partition,
@@ -200,13 +214,21 @@ class Bedside:
         return results
 
 
+_DIRECT = ("", -1, 0)
+
+
+def origin_header(record: Any) -> tuple[str, bytes]:
+    """Header that tells where a record was first read from."""
+    return ORIGIN_HEADER, f"{record.topic}/{record.partition}/{record.offset}".encode()
+
+
 def _origin(record: Any) -> tuple[str, int, int]:
-    """Where a reading was first read from; partition -1 where it was not routed."""
+    """Where a reading was first read from; partition -1 where the record does not tell."""
     for name, value in record.headers:
         if name == ORIGIN_HEADER:
             topic, partition, offset = value.decode().rsplit("/", 2)
             return topic, int(partition), int(offset)
-    return "", -1, 0
+    return _DIRECT
 
 
 def _correlation(record: Any) -> str | None:

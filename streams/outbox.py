@@ -1,12 +1,13 @@
 """What an agent sends for one batch: gathered by partition, sent as record batches, acknowledged.
 
-One `Outbox` a batch: `add` records in any order, then `deliver` returns once the broker holds all
-of them. A failed delivery raises: then the batch must not be acknowledged.
+One `Outbox` a batch: `add` records, `hand_over` gives them to the producer in order and returns
+what completes once the broker holds all of them. A failed delivery raises: then the batch must not
+be acknowledged.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from aiokafka.producer import AIOKafkaProducer
@@ -35,23 +36,23 @@ class Outbox:
         """Put a record in; without a timestamp it gets the time of sending."""
         self._records[topic, partition].append((timestamp_ms, key, value, headers))
 
-    async def deliver(self) -> dict[tuple[str, int], int]:
-        """Send everything and wait until the broker has acknowledged it.
+    async def hand_over(self) -> Awaitable[dict[tuple[str, int], int]]:
+        """Hand everything to the producer, in order, and return what waits for the broker.
+
+        Two outboxes that are handed over one after the other reach each partition in that order.
 
         Returns:
-            Per topic and partition the offset of the last record.
-
-        Raises:
-            aiokafka.errors.KafkaError: the broker did not take a record within the producer's
-                time-out, or refused it for good.
+            An awaitable: per topic and partition the offset of the last record. It raises a
+            `aiokafka.errors.KafkaError` where the broker did not take a record within the
+            producer's time-out, or refused it for good.
         """
         places = list(self._records)
-        last = await asyncio.gather(*(self._send(*place) for place in places))
+        sent = await asyncio.gather(*(self._send(*place) for place in places))
         self._records.clear()
-        return dict(zip(places, last, strict=True))
+        return _offsets(dict(zip(places, sent, strict=True)))
 
-    async def _send(self, topic: str, partition: int) -> int:
-        futures = []
+    async def _send(self, topic: str, partition: int) -> tuple[list[asyncio.Future[Any]], int]:
+        futures: list[asyncio.Future[Any]] = []
         batch = self._producer.create_batch()
         for timestamp, key, value, headers in self._records[topic, partition]:
             record = {"timestamp": timestamp, "key": key, "value": value, "headers": headers}
@@ -62,8 +63,7 @@ class Outbox:
                 batch.append(**record)
         count = batch.record_count()
         futures.append(await self._hand_over(batch, topic, partition))
-        acknowledged = await asyncio.gather(*futures)
-        return int(acknowledged[-1].offset) + count - 1
+        return futures, count
 
     async def _hand_over(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
         batch.close()
@@ -71,3 +71,14 @@ class Outbox:
             batch, topic, partition=partition
         )
         return future
+
+
+async def _offsets(
+    sent: dict[tuple[str, int], tuple[list[asyncio.Future[Any]], int]],
+) -> dict[tuple[str, int], int]:
+    offsets = {}
+    for place, (futures, last_count) in sent.items():
+        acknowledged = await asyncio.gather(*futures)
+        # the broker tells the offset of the first record of a batch
+        offsets[place] = int(acknowledged[-1].offset) + last_count - 1
+    return offsets

@@ -10,6 +10,7 @@ Pure: told what was read and when, it tells what may go.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -32,7 +33,6 @@ class _Lane(Generic[Item]):
     since_ms: float
     held: deque[_Held[Item]] = field(default_factory=deque)
     read_to_ms: int = -1
-    at_end: bool = True
 
 
 class Merger(Generic[Item]):
@@ -58,7 +58,6 @@ class Merger(Generic[Item]):
         self,
         partition: int,
         read_to_ms: int,
-        at_end: bool,
         items: list[tuple[int, Item]],
         now_ms: float,
     ) -> None:
@@ -67,18 +66,21 @@ class Merger(Generic[Item]):
         Args:
             partition: which.
             read_to_ms: Kafka time of the last record read.
-            at_end: there was nothing more to read.
             items: Kafka time and item, in the order of their offsets.
             now_ms: a clock that only goes forward.
         """
         lane = self._lanes.setdefault(partition, _Lane(now_ms))
         lane.held.extend(_Held(time, now_ms, item) for time, item in items)
         lane.read_to_ms = max(lane.read_to_ms, read_to_ms)
-        lane.at_end = at_end
         lane.since_ms = now_ms
 
-    def release(self, now_ms: float) -> list[Item]:
-        """Take out what need not wait any longer, oldest first."""
+    def release(self, now_ms: float, at_end: Callable[[int], bool]) -> list[Item]:
+        """Take out what need not wait any longer, oldest first.
+
+        Args:
+            now_ms: a clock that only goes forward.
+            at_end: whether a partition has been read to its end.
+        """
         out: list[Item] = []
         while True:
             heads = [
@@ -90,13 +92,18 @@ class Merger(Generic[Item]):
                 return out
             _, partition = min(heads)
             head = self._lanes[partition].held[0]
-            others = (lane for p, lane in self._lanes.items() if p != partition and not lane.held)
-            if any(self._may_hold_older(lane, head, now_ms) for lane in others):
+            if any(
+                self._may_hold_older(lane, head, now_ms, at_end(p))
+                for p, lane in self._lanes.items()
+                if p != partition and not lane.held
+            ):
                 return out
             out.append(self._lanes[partition].held.popleft().item)
 
-    def _may_hold_older(self, lane: _Lane[Item], head: _Held[Item], now_ms: float) -> bool:
+    def _may_hold_older(
+        self, lane: _Lane[Item], head: _Held[Item], now_ms: float, at_end: bool
+    ) -> bool:
         if lane.read_to_ms >= head.time_ms:
             return False
         quiet_ms = now_ms - max(lane.since_ms, head.arrived_ms)
-        return not lane.at_end or quiet_ms < self._hold_ms
+        return not at_end or quiet_ms < self._hold_ms

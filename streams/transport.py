@@ -31,6 +31,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from time import monotonic
 from typing import Any
 
 import faust
@@ -51,12 +52,14 @@ class Batch:
             ``timestamp`` (ms), ``headers``.
         acked: everything that came of it is with the broker.
         stale: its partition has been revoked since; state must not be touched for it any more.
+        fetched_at: monotonic time in seconds.
     """
 
     tp: TP
     records: list[Any]
     acked: bool = False
     stale: bool = False
+    fetched_at: float = field(default_factory=monotonic)
 
     @property
     def end(self) -> int:
@@ -96,6 +99,7 @@ class BatchConsumer(driver.Consumer):
         super().on_init()
         self._partitions: dict[TP, _Partition] = {}
         self._resumed_at: dict[TP, int] = {}
+        self._assignments = 0
 
     # -- what agents ask
 
@@ -107,14 +111,25 @@ class BatchConsumer(driver.Consumer):
         """Offset up to which (exclusive) a partition is committed, as far as is known here."""
         return self._committed_offset.get(tp) or self.resumed_at(tp)
 
-    def in_flight(self) -> int:
-        """Count batches that wait for acknowledgement."""
-        return sum(len(partition.waiting) for partition in self._partitions.values())
+    @property
+    def assignment_number(self) -> int:
+        """Counts assignments: when it changes, state built before is no longer to be trusted."""
+        return self._assignments
+
+    def waiting(self) -> list[Batch]:
+        """Batches that wait for acknowledgement."""
+        return [batch for partition in self._partitions.values() for batch in partition.waiting]
+
+    def lag(self, tp: TP, end: int) -> int:
+        """Records between ``end`` and the end of a partition, as it was last heard of."""
+        highwater = self.highwater(tp)
+        return 0 if highwater is None else max(0, int(highwater) - end)
 
     # -- fetching
 
     async def getmany(
-        self, timeout: float  # noqa: ASYNC109 - as Faust calls it
+        self,
+        timeout: float,  # noqa: ASYNC109 - as Faust calls it
     ) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Fetch; yield a message per batch of a batched topic, else a message per record."""
         records, active = await self._wait_next_records(timeout)
@@ -218,8 +233,8 @@ class BatchConsumer(driver.Consumer):
         """Seek to the committed offsets and note them: agents build state from there."""
         await super().perform_seek()
         self._forget(list(self._partitions))
-        for tp in self.assignment():
-            self._resumed_at[tp] = self._read_offset[tp] or 0
+        self._resumed_at = {tp: self._read_offset[tp] or 0 for tp in self.assignment()}
+        self._assignments += 1
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Commit and forget."""

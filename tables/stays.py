@@ -81,6 +81,10 @@ class Stays:
         self._remember((partition, key), facts)
         return _encode(facts)
 
+    def discharge(self, partition: int, key: bytes) -> None:
+        """Forget a patient; the stored state is to be deleted."""
+        self._remember((partition, key), None)
+
     def forget(self, partition: int) -> None:
         """Drop what is in memory of a partition that was revoked."""
         for place in [place for place in self._facts if place[0] == partition]:

@@ -1,0 +1,117 @@
+"""Admissions → stays: who the patients are to the model."""
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+from faust.types import TP
+
+from agents.work import Work, finish
+from streams.application import VigilApp
+from streams.bedside import partition_of
+from streams.deadletters import encode
+from streams.events import Admission, patient_key, struct_of
+from streams.metrics import metrics
+from streams.outbox import Outbox
+from streams.topics import Catalogue
+from streams.transport import Batch
+from tables.stays import Stays
+from tables.store import BatchTable
+
+__all__ = ["AdmissionsAgent"]
+
+log = logging.getLogger(__name__)
+
+_AdmissionRow: Any = struct_of(Admission)
+_decode = msgspec.json.Decoder(_AdmissionRow).decode
+
+
+class AdmissionsAgent:
+    """Keeps `stays`; a record under another key than its patient's is sent on under the right one.
+
+    An admission without a value (a tombstone) forgets the patient.
+    """
+
+    def __init__(self, app: VigilApp, topics: Catalogue, stays: Stays, table: BatchTable) -> None:
+        self._app, self._topics, self._stays, self._table = app, topics, stays, table
+        self._read_to: dict[int, int] = {}
+        self._progress = asyncio.Event()
+
+    async def run(self, stream: Any) -> None:
+        """Take a batch, keep the stays, send what is not ours."""
+        async for event in stream.noack().events():
+            if not event.value.stale:
+                try:
+                    await self._keep(event)
+                except Exception as error:
+                    await self._app.fail(error)
+
+    async def caught_up(self, partition: int) -> None:
+        """Wait until everything that the broker holds of a partition now has been kept.
+
+        A patient's first reading may be read before its admission, which was sent earlier but on
+        another topic. Bounded by ``admissions_wait_s``: a late admission must not hold up scoring.
+        """
+        tp = TP(self._topics.admissions.name, partition)
+        consumer = self._app.consumer
+        if tp not in consumer.assignment():
+            return
+        end = (await consumer.highwaters(tp))[tp]
+        try:
+            async with asyncio.timeout(self._app.settings.admissions_wait_s):
+                while max(self._read_to.get(partition, 0), consumer.resumed_at(tp)) < end:
+                    await self._progress.wait()
+        except TimeoutError:
+            log.warning("admissions %d: not read to %d in time; scoring goes on", partition, end)
+
+    def forget(self, partition: int) -> None:
+        """Start afresh: the partition was assigned anew."""
+        self._read_to.pop(partition, None)
+        self._stays.forget(partition)
+
+    async def _keep(self, event: Any) -> None:
+        batch: Batch = event.value
+        partition = batch.tp.partition
+        outbox = Outbox(self._app.batch_producer)
+        writes: list[tuple[bytes, bytes | None]] = []
+        for record in batch.records:
+            try:
+                key, admission = _read(record)
+            except ValueError as error:
+                metrics.dead_letters.labels(record.topic).inc()
+                outbox.add(
+                    self._topics.dead_letters.name, partition, None, encode(record, str(error))
+                )
+                continue
+            home = partition_of(key, self._topics.admissions.partitions)
+            if record.key != key or home != partition:
+                outbox.add(record.topic, home, key, record.value, record.timestamp)
+            elif admission is None:
+                self._stays.discharge(partition, key)
+                writes.append((key, None))
+            else:
+                writes.append((key, self._stays.admit(partition, key, admission)))
+        self._table.store(partition, writes, outbox)
+        self._read_to[partition] = batch.end
+        self._progress.set()
+        self._progress = asyncio.Event()
+        acks = await outbox.hand_over()
+        self._app.add_future(self._finish(Work(event), acks, partition))
+
+    async def _finish(self, work: Work, acks: Any, partition: int) -> None:
+        self._table.stored(partition, await finish(self._app, acks))
+        work.done()
+
+
+def _read(record: Any) -> tuple[bytes, Any]:
+    """Return patient and admission, None for a tombstone; ValueError tells what is wrong."""
+    if record.value is None:
+        if record.key is None:
+            raise ValueError("neither key nor value")
+        return record.key, None
+    try:
+        admission = _decode(record.value)
+        return patient_key(admission.patient_id).encode(), admission
+    except RecursionError as error:
+        raise ValueError(f"not JSON: {error}") from None

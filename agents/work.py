@@ -1,0 +1,36 @@
+"""What agents share: a batch is done when everything that came of it is with the broker."""
+
+from collections.abc import Awaitable
+from typing import Any
+
+from streams.application import VigilApp
+
+__all__ = ["Work", "finish"]
+
+
+class Work:
+    """A batch in work, in one or more parts; acknowledged when the last part is done."""
+
+    def __init__(self, event: Any) -> None:
+        self._event = event
+        self._parts = 1
+
+    def split(self) -> None:
+        """Count another part."""
+        self._parts += 1
+
+    def done(self) -> None:
+        """Count a part as done."""
+        self._parts -= 1
+        if self._parts == 0:
+            self._event.ack()
+
+
+async def finish(
+    app: VigilApp, acks: Awaitable[dict[tuple[str, int], int]]
+) -> dict[tuple[str, int], int]:
+    """Wait for the broker; a delivery that failed for good stops the worker."""
+    try:
+        return await acks
+    except Exception as error:
+        await app.fail(error)

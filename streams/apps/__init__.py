@@ -1,0 +1,1 @@
+"""The applications: each its own consumer group, each started by its name."""

@@ -1,0 +1,83 @@
+"""The bedside application: vital signs in, recommendations out.
+
+    vitals, vitals.routed ─┐
+                           ├─ score ─→ recommendations, vitals.late, vitals.routed, dead.letters
+    admissions ─→ admit ─→ stays
+                  windows, stays: RocksDB tables with changelog
+
+Run it with ``vigil worker bedside`` or ``faust -A streams.apps.bedside worker``.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from agents.admissions import AdmissionsAgent
+from agents.vitals import VitalsAgent
+from config.guidance import guidance
+from config.settings import Settings, settings
+from streams.application import VigilApp, new_app
+from streams.bedside import Bedside
+from streams.intake import IntakeRules
+from streams.metrics import metrics
+from streams.recommend import Model, Recommender
+from streams.topics import catalogue
+from tables.stays import Stays
+from tables.store import BatchTable
+from tables.windows import Windows
+
+__all__ = ["build"]
+
+if TYPE_CHECKING:
+    app: VigilApp
+
+
+def build(settings: Settings, model: Model) -> VigilApp:
+    """Build the application: its topology, read from top to bottom.
+
+    Args:
+        settings: of this process.
+        model: the champion.
+    """
+    app = new_app("bedside", settings)
+    topics = catalogue(settings)
+    metrics.model.labels(model.name, model.version).set(1)
+
+    memory = {"cache_mib": settings.rocksdb_cache_mib, "buffer_mib": settings.rocksdb_buffer_mib}
+    partitions = settings.partitions
+    window_table = BatchTable(
+        app, "windows", partitions=partitions, about="rolling window a patient", **memory
+    )
+    stay_table = BatchTable(
+        app, "stays", partitions=partitions, about="admission facts a patient", **memory
+    )
+    windows = Windows(
+        window_table.load,
+        capacity=settings.hot_patients,
+        grace_ms=round(settings.grace_hours * 3_600_000),
+    )
+    stays = Stays(stay_table.load, capacity=settings.hot_patients)
+    rules = IntakeRules(
+        max_bytes=settings.max_reading_bytes,
+        future_tolerance_ms=round(settings.future_tolerance_s * 1000),
+    )
+    bedside = Bedside(windows, stays, Recommender(model, guidance()), rules, partitions)
+
+    # admissions → stays
+    admit = AdmissionsAgent(app, topics, stays, stay_table)
+    app.agent(app.batch_topic(topics.admissions.name), name="admit")(admit.run)
+
+    # vitals, vitals.routed → recommendations
+    score = VitalsAgent(app, topics, bedside, window_table, admit)
+    readings = app.batch_topic(topics.vitals.name, topics.vitals_routed.name)
+    app.agent(readings, name="score")(score.run)
+    app.task(score.keep_routing)
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """Build ``app`` when Faust asks for it: importing this module needs no broker."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from models.registry import load_champion
+
+    chosen = settings()
+    return build(chosen, load_champion(chosen.tracking_uri, chosen.model_dir))

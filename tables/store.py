@@ -1,0 +1,89 @@
+"""Faust tables for state that is written a batch at a time.
+
+A stock Faust table costs a changelog send, two puts and a sensor call for every key it is given.
+`BatchTable` writes what one batch changed in one go: to RocksDB as a write batch, to the changelog
+as records of the batch's outbox, in the table's own serialisation (raw bytes), so that recovery,
+standby replicas and the assignor work on it as on any table. How far the local copy has got is
+noted once a batch, when the broker holds the changelog.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import rocksdict
+from faust.types import TP
+
+from streams.outbox import Outbox
+
+__all__ = ["BatchTable"]
+
+_MIB = 1024 * 1024
+
+
+class BatchTable:
+    """A Faust table of bytes by bytes, co-partitioned with the topics its agent reads.
+
+    Args:
+        app: the application.
+        name: of the table.
+        partitions: as many as the topics have.
+        cache_mib: RocksDB's block cache, for each partition.
+        buffer_mib: RocksDB's write buffer, for each partition; there are at most two.
+        about: one line for people.
+    """
+
+    def __init__(
+        self, app: Any, name: str, *, partitions: int, cache_mib: int, buffer_mib: int, about: str
+    ) -> None:
+        self.table = app.Table(
+            name,
+            partitions=partitions,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            help=about,
+            options={
+                # Faust's defaults are 2 GiB and 3 x 64 MiB for every partition of every table
+                "block_cache_size": cache_mib * _MIB,
+                "write_buffer_size": buffer_mib * _MIB,
+                "max_write_buffer_number": 2,
+            },
+        )
+
+    @property
+    def changelog(self) -> str:
+        """Name of the changelog topic."""
+        return str(self.table.changelog_topic_name)
+
+    def load(self, partition: int, key: bytes) -> bytes | None:
+        """Read a key from the local copy."""
+        value: bytes | None = self.table.data._db_for_partition(partition).get(key)
+        return value
+
+    def store(
+        self, partition: int, writes: Sequence[tuple[bytes, bytes | None]], outbox: Outbox
+    ) -> None:
+        """Write keys to the local copy, and put their changelog records into the outbox.
+
+        A value of None deletes.
+
+        The local copy may then be ahead of the changelog and of the committed offsets. That is
+        safe where a state knows which readings it has seen, as `tables.windows` does.
+        """
+        if not writes:
+            return
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in writes:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+            outbox.add(self.changelog, partition, key, value)
+        self.table.data._db_for_partition(partition).write(batch)
+
+    def stored(self, partition: int, delivered: dict[tuple[str, int], int]) -> None:
+        """Note how far the local copy has got; ``delivered`` is what the outbox returned."""
+        offset = delivered.get((self.changelog, partition))
+        if offset is not None:
+            self.table.data.set_persisted_offset(TP(self.changelog, partition), offset)
