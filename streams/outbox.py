@@ -7,14 +7,14 @@ be acknowledged.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from typing import Any
 
 from aiokafka.producer import AIOKafkaProducer
 
 __all__ = ["Headers", "Outbox"]
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = list[tuple[str, bytes]]
 
 
 class Outbox:
@@ -31,10 +31,10 @@ class Outbox:
         key: bytes | None,
         value: bytes | None,
         timestamp_ms: int | None = None,
-        headers: Headers = (),
+        headers: Headers | None = None,
     ) -> None:
         """Put a record in; without a timestamp it gets the time of sending."""
-        self._records[topic, partition].append((timestamp_ms, key, value, headers))
+        self._records[topic, partition].append((timestamp_ms, key, value, headers or []))
 
     async def hand_over(self) -> Awaitable[dict[tuple[str, int], int]]:
         """Hand everything to the producer, in order, and return what waits for the broker.

@@ -40,8 +40,6 @@ class BatchTable:
             partitions=partitions,
             key_type=bytes,
             value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
             help=about,
             options={
                 # Faust's defaults are 2 GiB and 3 x 64 MiB for every partition of every table

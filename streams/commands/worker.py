@@ -34,5 +34,5 @@ def worker(application: str, loglevel: str) -> None:
     Path(app.conf.datadir).mkdir(parents=True, exist_ok=True)
     app.finalize()
     # our own logging is set up; Faust would replace it
-    app.Worker(app, loglevel=logging.getLevelName(loglevel.upper()), redirect_stdouts=False,
+    app.Worker(loglevel=logging.getLevelName(loglevel.upper()), redirect_stdouts=False,
                override_logging=False, quiet=True).execute_from_commandline()  # fmt: skip
