@@ -206,8 +206,9 @@ class Bedside:
             original=applied.original[which],
             without_context=[facts[i] is None for i in which],
         )
+        scores = self.recommender.model.score(scored.features)
         scoring_us = (time.perf_counter() - started) / len(which) * 1e6
-        written = self.recommender.write(scored, from_ms(self._clock()), scoring_us)
+        written = self.recommender.write(scored, scores, from_ms(self._clock()), scoring_us)
         results.recommendations = [
             (intake.keys[i], value) for i, value in zip(which, written, strict=True)
         ]

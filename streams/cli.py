@@ -26,6 +26,7 @@ COMMANDS = {
     "worker": ("streams.commands.worker", "Run a worker of an application."),
     "kafka": ("streams.commands.kafka", "A local Kafka that needs neither Docker nor Java."),
     "topics": ("streams.commands.topics", "Create and check the topics."),
+    "topology": ("streams.commands.topology", "Draw who reads what and writes what."),
     "schemas": ("streams.commands.schemas", "Write the JSON Schema of every topic."),
     "deadletters": ("streams.commands.deadletters", "List dead letters, send them again."),
     "train": ("streams.commands.train", "Train a risk model and register it."),

@@ -107,15 +107,17 @@ class Recommender:
         self.model = model
         self._guidance = guidance
 
-    def write(self, scored: Scored, scored_at: datetime, scoring_us: float) -> list[bytes]:
+    def write(
+        self, scored: Scored, scores: Scores, scored_at: datetime, scoring_us: float
+    ) -> list[bytes]:
         """Return the recommendation of each reading as JSON.
 
         Args:
             scored: the readings.
+            scores: what the model says of them.
             scored_at: when they were scored.
-            scoring_us: mean time a reading took.
+            scoring_us: mean time a reading took, microseconds.
         """
-        scores = self.model.score(scored.features)
         probability = scores.probability.tolist()
         tiers = self._tiers(scores.probability)
         points = np.empty((len(probability), len(NEWS2_ITEMS)), np.int8)

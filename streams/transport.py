@@ -35,6 +35,7 @@ from time import monotonic
 from typing import Any
 
 import faust
+from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -141,7 +142,7 @@ class BatchConsumer(driver.Consumer):
             return
         generation = self.app.consumer_generation_id
         for tp, message in chain.from_iterable(
-            self._messages(tp, fetched) for tp, fetched in records.items()
+            self._messages(ensure_TP(tp), fetched) for tp, fetched in records.items()
         ):
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 return

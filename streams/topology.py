@@ -1,0 +1,70 @@
+"""The topology: who reads what, keeps what and writes what.
+
+One table. The README's picture is drawn from it, and a test holds it against the agents that are
+registered and the topics they touch.
+"""
+
+from dataclasses import dataclass
+
+from config.settings import Settings
+from streams.topics import Catalogue, catalogue
+
+__all__ = ["BEDSIDE", "Step", "mermaid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One agent.
+
+    Attributes:
+        agent: its name.
+        reads: roles of the topics it reads.
+        writes: roles of the topics it writes.
+        keeps: tables it writes.
+        looks_up: tables of other agents it reads.
+        about: what it does, in a few words.
+    """
+
+    agent: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    keeps: tuple[str, ...]
+    looks_up: tuple[str, ...]
+    about: str
+
+
+BEDSIDE = (
+    Step(
+        agent="admit",
+        reads=("admissions",),
+        writes=("admissions", "dead_letters"),
+        keeps=("stays",),
+        looks_up=(),
+        about="who the patient is",
+    ),
+    Step(
+        agent="score",
+        reads=("vitals", "vitals_routed"),
+        writes=("recommendations", "vitals_routed", "vitals_late", "dead_letters"),
+        keeps=("windows",),
+        looks_up=("stays",),
+        about="window, features, risk",
+    ),
+)
+
+
+def mermaid(steps: tuple[Step, ...], settings: Settings) -> str:
+    """Draw the topology as a Mermaid flow chart: topics, agents, tables."""
+    topics: Catalogue = catalogue(settings)
+    lines = ["flowchart LR"]
+    roles = dict.fromkeys(role for step in steps for role in (*step.reads, *step.writes))
+    lines += [f'    {role}[/"{getattr(topics, role).name}"/]' for role in roles]
+    lines += [f'    {step.agent}("{step.agent}: {step.about}")' for step in steps]
+    tables = dict.fromkeys(table for step in steps for table in (*step.keeps, *step.looks_up))
+    lines += [f'    {table}[("{table}")]' for table in tables]
+    for step in steps:
+        lines += [f"    {role} --> {step.agent}" for role in step.reads]
+        lines += [f"    {step.agent} --> {role}" for role in step.writes]
+        lines += [f"    {step.agent} <--> {table}" for table in step.keeps]
+        lines += [f"    {table} -.-> {step.agent}" for table in step.looks_up]
+    return "\n".join(lines)

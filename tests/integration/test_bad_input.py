@@ -1,0 +1,154 @@
+"""Bad input in great number: scored beside it, kept whole, and told why."""
+
+import base64
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from config.settings import Settings
+from streams.topics import catalogue, ensure
+from tests.live import Worker, free_port, parsed, producing, read
+from tests.malformed import MALFORMED
+
+Start = Callable[[Settings], Worker]
+
+
+def _good(i: int) -> tuple[bytes, bytes]:
+    patient = f"patient-{i % 50}"
+    reading = {"patient_id": patient, "MDC_ECG_HEART_RATE_Result": 60 + i % 60}
+    return patient.encode(), json.dumps(reading).encode()
+
+
+async def test_twenty_thousand_records_half_malformed_in_many_ways(
+    live: Settings, start_worker: Start
+) -> None:
+    assert len(MALFORMED) >= 30
+    each = 10_000
+    kinds = list(MALFORMED)
+    good = [_good(i) for i in range(each)]
+    bad = [(b"some-key", MALFORMED[kinds[i % len(kinds)]]) for i in range(each)]
+    order = random.Random(7)
+    # the order of one patient's readings stays, the malformed come in between
+    mixed = [(True, i) for i in range(each)] + [(False, i) for i in range(each)]
+    order.shuffle(mixed)
+    goods, bads = iter(good), iter(bad)
+    await ensure(live)
+    worker = start_worker(live)
+    topics = catalogue(live)
+
+    async with producing(live) as producer:
+        for is_good, _ in mixed:
+            key, value = next(goods) if is_good else next(bads)
+            await producer.send(topics.vitals.name, value, key=key)
+    found = await read(
+        live,
+        [topics.recommendations.name, topics.dead_letters.name],
+        lambda records: len(records) >= 2 * each,
+        worker,
+    )
+
+    recommendations = parsed(r for r in found if r.topic == topics.recommendations.name)
+    letters = parsed(r for r in found if r.topic == topics.dead_letters.name)
+    assert len({r["recommendation_id"] for r in recommendations}) == each
+    assert len(letters) == each
+    assert all(letter["reason"] for letter in letters)
+    sent = Counter(value for _, value in bad)
+    kept = Counter(base64.b64decode(letter["value"]) for letter in letters)
+    assert kept == sent
+    assert {base64.b64decode(letter["key"]) for letter in letters} == {b"some-key"}
+
+
+async def test_a_message_of_a_megabyte_is_kept_whole_as_a_dead_letter(
+    live: Settings, start_worker: Start
+) -> None:
+    await ensure(live)
+    worker = start_worker(live)
+    topics = catalogue(live)
+    large = json.dumps({"patient_id": "p", "note": "x" * 1_000_000}).encode()
+
+    async with producing(live) as producer:
+        await producer.send_and_wait(topics.vitals.name, large, key=b"p")
+        await producer.send_and_wait(topics.vitals.name, _good(1)[1], key=_good(1)[0])
+    found = await read(
+        live,
+        [topics.recommendations.name, topics.dead_letters.name],
+        lambda records: len(records) >= 2,
+        worker,
+    )
+
+    (letter,) = parsed(r for r in found if r.topic == topics.dead_letters.name)
+    assert base64.b64decode(letter["value"]) == large
+    assert letter["reason"].startswith("too large")
+
+
+async def test_readings_beyond_the_grace_go_to_the_late_topic_and_not_to_a_score(
+    live: Settings, start_worker: Start
+) -> None:
+    await ensure(live)
+    worker = start_worker(live)
+    topics = catalogue(live)
+    times = ["2026-01-02T00:00:00Z", "2026-01-01T12:00:00Z", "2026-01-01T23:00:00Z"]
+    values = [
+        json.dumps({"patient_id": "p", "MDC_TEMP_Result": 37, "observed_at": time}).encode()
+        for time in times
+    ]
+
+    async with producing(live) as producer:
+        for value in values:
+            await producer.send_and_wait(topics.vitals.name, value, key=b"p")
+    found = await read(
+        live,
+        [topics.recommendations.name, topics.vitals_late.name],
+        lambda records: len(records) >= 3,
+        worker,
+    )
+
+    (late,) = (r for r in found if r.topic == topics.vitals_late.name)
+    assert late.value == values[1]
+    scored = parsed(r for r in found if r.topic == topics.recommendations.name)
+    assert [
+        r["data_quality"]["flags"] for r in scored if "out_of_order" in r["data_quality"]["flags"]
+    ]
+
+
+async def test_a_worker_that_gets_nothing_but_garbage_stops_loudly_and_keeps_its_offsets(
+    live: Settings, start_worker: Start
+) -> None:
+    live = live.model_copy(update={"dead_letter_window": 500})
+    await ensure(live)
+    topics = catalogue(live)
+    async with producing(live) as producer:
+        for _ in range(3_000):
+            await producer.send(topics.vitals.name, b"garbage", key=b"k")
+    worker = start_worker(live)
+
+    assert await worker.exited() != 0, "a worker that stops for a reason must say so by its code"
+    assert "could not be used" in worker.said
+    letters = await read(live, [topics.dead_letters.name], lambda records: True)
+    assert len(letters) < 3_000, "it drained the topic"
+
+
+@pytest.mark.parametrize("page", ["/live", "/ready", "/metrics"])
+async def test_the_health_pages_answer_on_loopback(
+    live: Settings, start_worker: Start, page: str
+) -> None:
+    import aiohttp
+
+    live = live.model_copy(update={"web_port": free_port()})
+    await ensure(live)
+    worker = start_worker(live)
+    topics = catalogue(live)
+    async with producing(live) as producer:
+        await producer.send_and_wait(topics.vitals.name, _good(1)[1], key=_good(1)[0])
+    await read(live, [topics.recommendations.name], lambda records: bool(records), worker)
+
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{live.web_port}{page}") as answer,
+    ):
+        assert answer.status == 200
+        text = await answer.text()
+    assert "patient-1" not in text

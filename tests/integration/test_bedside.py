@@ -1,0 +1,79 @@
+"""Readings through a real broker and a real worker process."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from config.settings import Settings
+from models.cohort import read_stays
+from models.simulator import simulate
+from models.stay import Stay
+from streams.events import Recommendation
+from streams.replay import Replay
+from streams.topics import catalogue, ensure
+from tests.expected import offline, streamed
+from tests.live import Worker, parsed, read
+
+Start = Callable[[Settings], Worker]
+
+
+async def _replayed(live: Settings, stays: list[Stay], worker: Worker) -> list[bytes]:
+    await ensure(live)
+    await Replay(live, stays, rate=None).run()
+    readings = sum(len(stay.seconds) for stay in stays)
+    topic = catalogue(live).recommendations.name
+    return await read(live, [topic], lambda found: len(found) >= readings, worker)
+
+
+async def test_every_reading_gets_one_recommendation_with_the_offline_probability(
+    live: Settings, start_worker: Start
+) -> None:
+    stays = list(simulate(60, seed=3))
+    worker = start_worker(live)
+
+    records = await _replayed(live, stays, worker)
+
+    assert streamed(parsed(records), stays) == offline(stays)
+    assert len(records) == sum(len(stay.seconds) for stay in stays)
+
+
+@pytest.mark.parametrize("batch_max", [1, 7])
+async def test_the_size_of_a_batch_does_not_change_a_probability(
+    live: Settings, start_worker: Start, batch_max: int
+) -> None:
+    stays = list(simulate(12, seed=4))
+    worker = start_worker(live.model_copy(update={"batch_max": batch_max}))
+
+    records = await _replayed(live, stays, worker)
+
+    assert streamed(parsed(records), stays) == offline(stays)
+
+
+async def test_real_patients_get_the_offline_probability(
+    live: Settings, start_worker: Start, data: Path
+) -> None:
+    stays = read_stays(data / "sepsis2019" / "psv")
+    worker = start_worker(live)
+
+    records = await _replayed(live, stays, worker)
+
+    assert streamed(parsed(records), stays) == offline(stays)
+
+
+async def test_a_recommendation_keeps_its_contract_and_shows_its_basis(
+    live: Settings, start_worker: Start
+) -> None:
+    stays = list(simulate(3, seed=5))
+    worker = start_worker(live)
+
+    records = await _replayed(live, stays, worker)
+
+    for record in records:
+        recommendation = Recommendation.model_validate_json(record.value)
+        assert record.key == recommendation.patient_id.encode()
+        assert sum(recommendation.prediction_probabilities) == pytest.approx(1, abs=1e-15)
+        assert recommendation.original_data["patient_id"] == recommendation.patient_id
+        assert recommendation.model_version
+        assert "Not a medical device" in recommendation.disclaimer
+    assert any(Recommendation.model_validate_json(r.value).factors for r in records)
