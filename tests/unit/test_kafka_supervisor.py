@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 
 from streams.kafka import supervisor
