@@ -6,7 +6,9 @@ is how the tests prove that both agree to the last bit. ``fastmath`` stays off a
 parallel: additions happen in the order in which they are written, whatever the batch size.
 """
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -14,6 +16,22 @@ import numba
 __all__ = ["kernel"]
 
 
+def _stamp() -> str:
+    """Digest of all that a kernel can take in from this folder: kernels, and the vital signs."""
+    sources = {path.name: path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))}
+    taken = [text for name, text in sources.items() if b"kernel" in text or name == "vitals.py"]
+    return hashlib.sha256(b"".join(taken)).hexdigest()
+
+
+_STAMP = _stamp()
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile ``function`` on its first call and keep the machine code on disk."""
-    return numba.njit(function, cache=True, fastmath=False, parallel=False, error_model="numpy")
+    compiled = numba.njit(function, cache=True, fastmath=False, parallel=False, error_model="numpy")
+    if not numba.config.DISABLE_JIT:
+        # By itself Numba compiles again when the function's own file has changed, and would go on
+        # with the old code of a kernel, or the old value of a constant, from another file.
+        index = compiled._cache._cache_file
+        index._source_stamp = (index._source_stamp, _STAMP)
+    return compiled
