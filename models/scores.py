@@ -83,12 +83,18 @@ def news2(resp_rate: float, spo2: float, sbp: float, heart_rate: float, temperat
 
 
 @kernel
+def _charted(value: float, parts: int) -> float:
+    """Value as it is charted, in ``parts`` of its unit; NaN stays NaN."""
+    return np.floor(value * parts + 0.5)
+
+
+@kernel
 def qsofa(resp_rate: float, sbp: float) -> int:
     """QSOFA without mentation, 0 to 2: >= 22 breaths/min, systolic pressure <= 100 mm[Hg]."""
     points = 0
-    if resp_rate >= 22:
+    if _charted(resp_rate, 1) >= 22:
         points += 1
-    if sbp <= 100:
+    if _charted(sbp, 1) <= 100:
         points += 1
     return points
 
@@ -97,11 +103,12 @@ def qsofa(resp_rate: float, sbp: float) -> int:
 def sirs(temperature: float, heart_rate: float, resp_rate: float) -> int:
     """SIRS without white cells, 0 to 3: > 38 or < 36 Cel, > 90/min, > 20/min."""
     points = 0
-    if temperature > 38 or temperature < 36:
+    tenths = _charted(temperature, 10)
+    if tenths > 380 or tenths < 360:
         points += 1
-    if heart_rate > 90:
+    if _charted(heart_rate, 1) > 90:
         points += 1
-    if resp_rate > 20:
+    if _charted(resp_rate, 1) > 20:
         points += 1
     return points
 
