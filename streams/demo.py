@@ -315,7 +315,7 @@ class Worker:
                         return
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise WorkerError(self._last_words(f"not ready after {READY_S:.0f} s")) from None
+            raise WorkerError(self.last_words(f"not ready after {READY_S:.0f} s")) from None
 
     async def died(self) -> NoReturn:
         """Wait for its end, which nobody asked for.
@@ -325,7 +325,7 @@ class Worker:
         """
         assert self._process is not None
         code = await self._process.wait()
-        raise WorkerError(self._last_words(f"ended with exit code {code}"))
+        raise WorkerError(self.last_words(f"ended with exit code {code}"))
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection(
@@ -339,7 +339,8 @@ class Worker:
         finally:
             connection.close()
 
-    def _last_words(self, what: str) -> str:
+    def last_words(self, what: str) -> str:
+        """Tell what has happened to the worker, with the end of its log."""
         lines = self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
         said = "\n".join(f"  {_readable(line)}" for line in lines) or "  (it wrote nothing)"
         return f"The worker {what}. Last lines of its log:\n{said}"
@@ -458,12 +459,16 @@ def scratch_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="vigil-demo-"))
     # more than once: a broker that is being killed may still write
     clear = 'cat; for i in 1 2 3 4 5 6 7 8 9; do rm -rf "$1"; [ -e "$1" ] || exit; sleep 0.2; done'
-    with subprocess.Popen(
+    keeper = subprocess.Popen(
         ["sh", "-c", clear, "vigil-demo", str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-    ):
-        # at the end of `with`, its standard input is closed, and its end awaited
+    )
+    try:
         yield folder
+    finally:
+        assert keeper.stdin is not None
+        keeper.stdin.close()
+        keeper.wait()

@@ -209,8 +209,8 @@ class Replay:
             enable_idempotence=True,  # a retry neither repeats nor overtakes
             max_batch_size=_BATCH_BYTES,
         )
-        await producer.start()
         try:
+            await producer.start()
             topics = catalogue(self._settings)
 
             async def topic(kind: _Kind, which: Topic) -> _Topic:
