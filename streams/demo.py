@@ -416,7 +416,7 @@ class Demo:
         """Return the account as JSON."""
         tally = self.tally
         p50, p99 = (
-            np.percentile(tally.latencies_ms, (50, 99)).tolist()
+            np.percentile(tally.latencies_ms, (50, 99)).round(1).tolist()
             if tally.latencies_ms
             else (None, None)
         )

@@ -67,18 +67,36 @@ class Steps:
 
 
 @click.command(epilog="Example: vigil demo --data hospital_A.parquet --patients 50 --speed 1800")
-@click.option("--data", type=click.Path(path_type=Path), help="Recorded patients.  [default: simulated]")  # fmt: skip  # noqa: E501
-@click.option("--patients", type=click.IntRange(1),
-              help=f"How many.  [default: {PATIENTS} simulated, all recorded]")  # fmt: skip
-@click.option("--speed", type=click.FloatRange(0, min_open=True),
-              help=f"Times real time.  [default: {SPEED_SIMULATED:.0f}; recorded {SPEED_RECORDED:.0f}]")  # fmt: skip  # noqa: E501
-@click.option("--rate", type=RATE, help="Readings a second, instead; max or 0: no limit.")
+@click.option("--data", type=click.Path(path_type=Path), help="Recorded patients, not simulated.")
+@click.option(
+    "--patients",
+    type=click.IntRange(1),
+    metavar="N",
+    help=f"How many.  [default: {PATIENTS} simulated; all recorded]",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, min_open=True),
+    metavar="X",
+    help=f"Times real time.  [default: {SPEED_SIMULATED:.0f}; recorded {SPEED_RECORDED:.0f}]",
+)
+@click.option(
+    "--rate", type=RATE, metavar="N", help="Readings a second, instead; max or 0: no limit."
+)
 @click.option("--headless", is_flag=True, help="No board; end when every reading has its answer.")
 @click.option("--json", "as_json", is_flag=True, help="The account, as a last line of JSON.")
-@click.option("--for", "seconds", type=click.FloatRange(0, min_open=True),
-              help="Stop sending after so many seconds.")  # fmt: skip
-@click.option("--model", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="A model folder to use instead of the registry.")  # fmt: skip
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Send for so long, then wait for the answers.",
+)
+@click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A model folder to use instead of the registry.",
+)
 def demo(
     data: Path | None,
     patients: int | None,
@@ -93,7 +111,7 @@ def demo(
 
     Uses the broker of VIGIL_BROKER, or the local one that runs, or one of its own that is gone
     afterwards. Accounts for every reading: exit code 1 where one that is neither late nor a dead
-    letter has no recommendation. Ctrl-C ends it.
+    letter has no recommendation. Without a terminal there is no board. Ctrl-C ends it.
     """
     started = time.monotonic()
     if speed is not None and rate is not None:

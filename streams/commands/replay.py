@@ -78,14 +78,30 @@ def patients_of(
 
 @click.command(epilog="Example: vigil replay hospital_A.parquet --patients 100 --speed 3600")
 @click.argument("path", type=click.Path(path_type=Path), required=False)
-@click.option("--simulate", type=click.IntRange(1), help="Simulate so many patients instead.")
-@click.option("--interval", type=click.IntRange(1), default=3600, show_default=True,
-              help="Seconds between the readings of simulated patients.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the simulation.")
-@click.option("--patients", type=click.IntRange(1), help="Only the first so many of PATH.")
-@click.option("--speed", type=click.FloatRange(0, min_open=True),
-              help=f"Times real time.  [default: {DEFAULT_SPEED:.0f}]")  # fmt: skip
-@click.option("--rate", type=RATE, help="Readings a second, instead; max or 0: no limit.")
+@click.option(
+    "--simulate", type=click.IntRange(1), metavar="N", help="Simulate so many patients instead."
+)
+@click.option(
+    "--interval",
+    type=click.IntRange(1),
+    default=3600,
+    show_default="an hour",
+    metavar="SECONDS",
+    help="Between the readings of simulated patients.",
+)
+@click.option("--seed", type=int, default=0, metavar="N", help="Of the simulation.")
+@click.option(
+    "--patients", type=click.IntRange(1), metavar="N", help="Only the first so many of PATH."
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, min_open=True),
+    metavar="X",
+    help=f"Times real time.  [default: {DEFAULT_SPEED:.0f}, an hour a second]",
+)
+@click.option(
+    "--rate", type=RATE, metavar="N", help="Readings a second, instead; max or 0: no limit."
+)
 @click.option("--loop", is_flag=True, help="Start again, with new patient ids, until Ctrl-C.")
 @click.option("--unkeyed", is_flag=True, help="Without keys, spread over all partitions.")
 @click.option("--unit", help="Unit of all patients (unit_id).")

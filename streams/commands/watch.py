@@ -148,8 +148,13 @@ async def _write(board: Board) -> None:
 
 @click.command(epilog="Example: vigil watch --unit ICU-1 --back 240")
 @click.option("--unit", help="Only patients of this unit.")
-@click.option("--back", type=click.FloatRange(0), default=60, show_default=True,
-              help="Minutes to look back.")  # fmt: skip
+@click.option(
+    "--back",
+    type=click.FloatRange(0),
+    default=60,
+    metavar="MINUTES",
+    help="How far to look back.  [default: 60]",
+)
 @click.option("--from-start", is_flag=True, help="Every recommendation there is, instead.")
 @click.option("--once", is_flag=True, help="Print the board as it is now, and end.")
 @click.option(
