@@ -85,7 +85,9 @@ def _other_text(name: str, features: NDArray[np.float64]) -> str:
             + known("sirs", "SIRS at least {:.0f}")
         )
     elif name == "monitoring":
-        parts = known("measured_6h", "{:.0f} measurements in 6 h")
+        parts = known(
+            "measured_6h", f"{{:.0f}} of {6 * len(CURRENT)} hourly values in the last 6 h"
+        )
     elif name == "patient":
         sex = features[_AT["sex"]]
         parts = known("age", "{:.0f} years") + (
