@@ -97,10 +97,12 @@ class AdmissionsAgent:
         self._progress.set()
         self._progress = asyncio.Event()
         acks = await outbox.hand_over()
-        self._app.add_future(self._finish(Work(event), acks, partition))
+        self._app.add_future(self._finish(Work(event), acks, batch))
 
-    async def _finish(self, work: Work, acks: Any, partition: int) -> None:
-        self._table.stored(partition, await finish(self._app, acks))
+    async def _finish(self, work: Work, acks: Any, batch: Batch) -> None:
+        delivered = await finish(self._app, acks)
+        if not batch.stale:  # of a revoked partition the local copy is closed
+            self._table.stored(batch.tp.partition, delivered)
         work.done()
 
 

@@ -142,7 +142,9 @@ class VitalsAgent:
             outbox.add(topics.dead_letters.name, place, None, letter)
 
     async def _finish(self, work: Work, acks: Any, batch: Batch, results: Results) -> None:
-        self._windows.stored(batch.tp.partition, await finish(self._app, acks))
+        delivered = await finish(self._app, acks)
+        if not batch.stale:  # of a revoked partition the local copy is closed
+            self._windows.stored(batch.tp.partition, delivered)
         work.done()
         if results.recommendations:
             metrics.latency.observe(max(0, now_ms() - batch.records[0].timestamp) / 1000)

@@ -24,7 +24,9 @@ not fetched from. Other partitions go on.
 acknowledgement changes nothing, their records come again to whoever owns the partition. Such a
 batch knows that it is `stale`, and an agent asks before it touches state. When the flow is
 suspended in the middle of a fetch, the rest of the fetch is dropped and Faust seeks back to the
-committed offsets, as it does for single messages.
+committed offsets, as it does for single messages. Within one assignment the offsets of a partition
+are delivered in sequence, none twice and none passed over, whatever was in flight when Faust
+sought.
 """
 
 from collections import deque
@@ -100,6 +102,9 @@ class BatchConsumer(driver.Consumer):
         super().on_init()
         self._partitions: dict[TP, _Partition] = {}
         self._resumed_at: dict[TP, int] = {}
+        self._confirmed: dict[TP, int] = {}
+        self._expected: dict[TP, int] = {}
+        self._gaps: dict[TP, int] = {}
         self._assignments = 0
 
     # -- what agents ask
@@ -109,8 +114,11 @@ class BatchConsumer(driver.Consumer):
         return self._resumed_at.get(tp, 0)
 
     def committed(self, tp: TP) -> int:
-        """Offset up to which (exclusive) a partition is committed, as far as is known here."""
-        return self._committed_offset.get(tp) or self.resumed_at(tp)
+        """Offset up to which (exclusive) the broker has confirmed a commit.
+
+        Not Faust's own record, which moves although a commit was refused in a rebalance.
+        """
+        return self._confirmed.get(tp, 0)
 
     @property
     def assignment_number(self) -> int:
@@ -141,44 +149,62 @@ class BatchConsumer(driver.Consumer):
             await self.perform_seek()
             return
         generation = self.app.consumer_generation_id
-        for tp, message in chain.from_iterable(
-            self._messages(ensure_TP(tp), fetched) for tp, fetched in records.items()
-        ):
-            if not self.flow_active or generation != self.app.consumer_generation_id:
-                return
-            if active is None or tp in active or tp in self._buffered_partitions:
-                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-                self._track(tp, message)
-                yield tp, message
+        for fetched_tp, fetched in records.items():
+            tp = ensure_TP(fetched_tp)
+            if tp.topic in self.app.batched_topics:
+                fetched = await self._in_sequence(tp, fetched)
+            for message in self._messages(tp, fetched):
+                if not self.flow_active or generation != self.app.consumer_generation_id:
+                    return
+                if active is None or tp in active or tp in self._buffered_partitions:
+                    self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                    self._track(tp, message)
+                    yield tp, message
 
-    def _messages(self, tp: TP, records: list[Any]) -> Iterator[tuple[TP, ConsumerMessage]]:
+    async def _in_sequence(self, tp: TP, records: list[Any]) -> list[Any]:
+        """Return the records that follow those delivered before, or none and fetch again.
+
+        Around a rebalance a fetch may still be under way while Faust seeks: its records can come
+        twice, or be lost between the two with the position already beyond them. Here nothing is
+        delivered twice in one assignment, and nothing is passed over: where an offset is missing
+        the partition is read again from there, once. If it is missing again it is a gap of the log
+        (compaction, a transaction's marker, retention).
+        """
+        expected = self._expected.get(tp)
+        if expected is None:
+            return []  # assigned, and not yet sought to the committed offset
+        if records[0].offset > expected and self._gaps.get(tp) != expected:
+            self._gaps[tp] = expected
+            await self.seek(tp, expected)
+            return []
+        return [record for record in records if record.offset >= expected]
+
+    def _messages(self, tp: TP, records: list[Any]) -> Iterator[ConsumerMessage]:
         if tp.topic not in self.app.batched_topics:
             for record in records:
-                yield tp, self._to_message(tp, record)
+                yield self._to_message(tp, record)
             return
         size = self.app.batch_max
         for start in range(0, len(records), size):
             batch = Batch(tp, records[start : start + size])
             first = batch.records[0]
-            yield (
-                tp,
-                ConsumerMessage(
-                    tp.topic,
-                    tp.partition,
-                    first.offset,
-                    first.timestamp / 1000.0,
-                    first.timestamp_type,
-                    (),
-                    None,
-                    batch,
-                    None,
-                    tp=tp,
-                    generation_id=self.app.consumer_generation_id,
-                ),
+            yield ConsumerMessage(
+                tp.topic,
+                tp.partition,
+                first.offset,
+                first.timestamp / 1000.0,
+                first.timestamp_type,
+                (),
+                None,
+                batch,
+                None,
+                tp=tp,
+                generation_id=self.app.consumer_generation_id,
             )
 
     def _track(self, tp: TP, message: ConsumerMessage) -> None:
         if isinstance(message.value, Batch):
+            self._expected[tp] = message.value.end
             partition = self._partitions.setdefault(tp, _Partition())
             partition.waiting.append(message.value)
             if len(partition.waiting) >= self.app.batches_in_flight:
@@ -224,6 +250,16 @@ class BatchConsumer(driver.Consumer):
         partition = self._partitions.get(tp)
         return None if partition is None else partition.committable
 
+    async def _commit_offsets(
+        self, offsets: Mapping[TP, int], start_new_transaction: bool = True
+    ) -> bool:
+        assignment = self._assignments
+        done = bool(await super()._commit_offsets(offsets, start_new_transaction))
+        if done and assignment == self._assignments:
+            mine = self.assignment()
+            self._confirmed |= {tp: offset for tp, offset in offsets.items() if tp in mine}
+        return done
+
     async def wait_empty(self) -> None:
         """Commit what is acknowledged; batches that are not come again to the next owner."""
         await self.commit_and_end_transactions()
@@ -232,9 +268,18 @@ class BatchConsumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Seek to the committed offsets and note them: agents build state from there."""
+        self._expected.clear()  # nothing is delivered in between
         await super().perform_seek()
         self._forget(list(self._partitions))
-        self._resumed_at = {tp: self._read_offset[tp] or 0 for tp in self.assignment()}
+        self._resumed_at = {ensure_TP(tp): self._read_offset[tp] or 0 for tp in self.assignment()}
+        for tp, offset in self._resumed_at.items():
+            if offset == 0 and tp.topic in self.app.batched_topics:
+                # aiokafka seeks only where something is committed; elsewhere the position stays
+                # where an earlier fetch has left it
+                await self.seek(tp, 0)
+        self._confirmed = dict(self._resumed_at)
+        self._expected = dict(self._resumed_at)
+        self._gaps.clear()
         self._assignments += 1
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -244,6 +289,7 @@ class BatchConsumer(driver.Consumer):
 
     def _forget(self, tps: Iterable[TP]) -> None:
         for tp in tps:
+            self._expected.pop(tp, None)
             for batch in self._partitions.pop(tp, _Partition()).waiting:
                 batch.stale = True
 
