@@ -173,7 +173,8 @@ def _encode(
 def encode(state: State) -> bytes:
     """Write a state."""
     columns = WIDTH + SOURCES + state.origins.size + state.log.size
-    out = np.empty(64 + (_LONGEST + 1) * columns, np.uint8)
+    rows = len(state.origins) + len(state.log)  # a row may end in a byte of its own
+    out = np.empty(64 + (_LONGEST + 1) * columns + rows, np.uint8)
     end = _encode(out, state.base, state.bounds, state.origins, state.log, _EMPTY, _NO_BOUNDS)
     return out[:end].tobytes()
 
