@@ -1,0 +1,184 @@
+"""Model folders, and which model a worker scores with.
+
+A model folder holds ``manifest.json`` and the files that the manifest names with their SHA-256.
+Loading one parses numbers and runs nothing that is in it. `models/shipped` is the folder that comes
+with the project; `models.tracking` puts the same folder beside every model in MLflow.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from models.risk import ForestModel, LinearModel, PipelineModel, RiskModel, Tiers
+
+__all__ = [
+    "ALIAS",
+    "ARTIFACT",
+    "REGISTERED",
+    "SHIPPED",
+    "ModelError",
+    "load_champion",
+    "load_model",
+    "load_registered",
+    "save_model",
+]
+
+log = logging.getLogger(__name__)
+
+#: Name in the MLflow registry, the alias of the model that scores, and the folder in its run.
+REGISTERED, ALIAS, ARTIFACT = "vigil-sepsis", "champion", "vigil"
+#: The model that comes with the project.
+SHIPPED = Path(__file__).parent / "shipped"
+
+_FORMAT = "vigil-model/1"
+_MANIFEST = "manifest.json"
+_KINDS: Mapping[str, type[RiskModel]] = {
+    kind.kind: kind for kind in (ForestModel, LinearModel, PipelineModel)
+}
+
+
+class ModelError(RuntimeError):
+    """A model cannot be had; the message says what would do."""
+
+
+def save_model(model: RiskModel, folder: Path, facts: Mapping[str, Any] | None = None) -> None:
+    """Write a model folder; the manifest comes last, so that a folder cut short does not load.
+
+    Args:
+        model: the model.
+        folder: created where it is missing; a model that is there is replaced.
+        facts: what else the manifest tells of the model, such as its data; JSON.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MANIFEST).unlink(missing_ok=True)
+    files = model.files()
+    for kind in _KINDS.values():
+        for stale in set(kind.FILES) - set(files):
+            (folder / stale).unlink(missing_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    manifest = {
+        "format": _FORMAT,
+        "kind": model.kind,
+        "name": model.name,
+        "version": model.version,
+        "threshold": model.threshold,
+        "tiers": model.tiers._asdict(),
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        "facts": dict(facts or {}),
+        "features": model.features,
+    }
+    (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
+
+
+def load_model(folder: Path) -> RiskModel:
+    """Read a model folder.
+
+    Args:
+        folder: written by `save_model`.
+
+    Returns:
+        The model.
+
+    Raises:
+        ModelError: there is no whole model of a format known here.
+    """
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text())
+        if manifest["format"] != _FORMAT:
+            raise ValueError(f"format {manifest['format']}, not {_FORMAT}")
+        kind = _KINDS[manifest["kind"]]
+        files = {name: (folder / name).read_bytes() for name in kind.FILES}
+        for name, content in files.items():
+            if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
+                raise ValueError(f"{name} is not the file that was saved")
+        return kind.from_files(
+            files,
+            name=str(manifest["name"]),
+            version=str(manifest["version"]),
+            features=tuple(manifest["features"]),
+            threshold=float(manifest["threshold"]),
+            tiers=Tiers(**manifest["tiers"]),
+        )
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{folder} holds no model ({Path(error.filename).name} is missing); make one with "
+            f"`vigil train --data PATH --out {folder}`"
+        ) from None
+    except (KeyError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"the model in {folder} cannot be used: {error}; make it again with "
+            f"`vigil train --data PATH --out {folder}`"
+        ) from error
+
+
+def load_champion(
+    tracking_uri: str, model_dir: Path | None = None, *, timeout_s: int = 5
+) -> RiskModel:
+    """Load the model to score with: the one that is named, else the champion, else the shipped one.
+
+    A local store that does not exist is not created. A registry that is there and does not answer,
+    or a champion that cannot be read, is an error: to score with another model than the one that
+    was chosen would go unnoticed.
+
+    Args:
+        tracking_uri: of the MLflow store.
+        model_dir: a model folder to use whatever the registry holds.
+        timeout_s: how long a server may take to answer.
+
+    Returns:
+        The model. The version of a registered one begins with its number in the registry.
+
+    Raises:
+        ModelError: the model that was chosen cannot be loaded.
+    """
+    if model_dir is not None:
+        return load_model(model_dir)
+    store = _local_store(tracking_uri)
+    if store is None or store.exists():
+        # imported here: MLflow takes seconds to load, and most workers have no registry
+        from models.tracking import connect
+
+        with connect(tracking_uri, timeout_s) as client:
+            registered = load_registered(client)
+        if registered is not None:
+            return registered
+    log.info("no champion in the registry: the shipped model scores")
+    return load_model(SHIPPED)
+
+
+def load_registered(client: Any) -> RiskModel | None:
+    """Load the champion of a registry.
+
+    Args:
+        client: from `models.tracking.connect`.
+
+    Returns:
+        The model, or None where there is no champion.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    from models.tracking import champion_version, download
+
+    version = champion_version(client)
+    if version is None:
+        return None
+    with TemporaryDirectory(prefix="vigil-model-") as scratch:
+        model = load_model(download(client, version, Path(scratch)))
+    return replace(model, version=f"{version.version}-{model.version}")
+
+
+def _local_store(tracking_uri: str) -> Path | None:
+    """File or folder of a store on this machine; None for a server."""
+    scheme, separator, rest = tracking_uri.partition(":")
+    if not separator:
+        return Path(tracking_uri)
+    if scheme.startswith("sqlite"):
+        return Path(rest.removeprefix("///"))
+    return Path(rest.removeprefix("//")) if scheme == "file" else None

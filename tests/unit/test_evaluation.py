@@ -1,0 +1,130 @@
+"""Figures of a model beside the rules and the clock, and its predictions as files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.dataset import featurise
+from models.evaluation import (
+    model_row,
+    probabilities,
+    rule_rows,
+    subgroup_rows,
+    write_predictions,
+)
+from models.features import FEATURES, GROUPS
+from models.metrics import auroc
+from models.risk import Scores, Tiers
+from models.stay import FEMALE, MALE
+from models.utility import normalised_utility
+from tests.unit.made_patients import made_patients
+
+pytestmark = pytest.mark.unit
+
+
+class PulseModel:
+    """The higher the pulse, the higher the risk."""
+
+    name, version, threshold = "pulse", "1", 0.5
+    features = FEATURES
+    tiers = Tiers(0.5, 0.6, 0.7)
+
+    def score(self, features: NDArray[np.float64]) -> Scores:
+        p = np.clip(np.nan_to_num(features[:, FEATURES.index("heart_rate")]) / 200, 0, 1)
+        return Scores(p, np.zeros((len(p), len(GROUPS))), p)
+
+
+def test_a_models_row_is_its_report_at_its_own_threshold() -> None:
+    stays = made_patients(9)
+    data = featurise(stays)
+    row = model_row("pulse", stays, data, PulseModel())
+    risk = PulseModel().score(data.X).probability
+    labels = [stay.labels for stay in stays]
+    alarms = [part >= 0.5 for part in data.per_stay(risk, 9)]
+    assert row.report.auroc == auroc(data.labels, risk)
+    assert row.report.utility == pytest.approx(normalised_utility(labels, alarms))
+
+
+def test_the_rules_are_measured_at_their_usual_points_and_the_clock_at_its_hour() -> None:
+    stays = made_patients(6, hours=60)
+    data = featurise(stays)
+    rows = {row.name: row.report for row in rule_rows(stays, data)}
+    assert list(rows) == ["qSOFA ≥ 2", "SIRS ≥ 2", "NEWS2 ≥ 5", "ICU clock ≥ 53 h"]
+    labels = [stay.labels for stay in stays]
+    news2 = data.per_stay(data.X[:, FEATURES.index("news2")], 6)
+    charted = normalised_utility(labels, [points >= 5 for points in news2])
+    assert rows["NEWS2 ≥ 5"].utility == pytest.approx(charted)
+    clock = [stay.seconds / 3600 >= 53 for stay in stays]
+    assert rows["ICU clock ≥ 53 h"].utility == pytest.approx(normalised_utility(labels, clock))
+
+
+def test_points_have_no_calibration() -> None:
+    stays = made_patients(6)
+    assert all(
+        np.isnan(row.report.calibration_error) and np.isnan(row.report.brier)
+        for row in rule_rows(stays, featurise(stays))
+    )
+
+
+def test_groups_are_hospital_sex_and_age_and_each_patient_is_in_one_of_each() -> None:
+    stays = [
+        replace(stay, patient_id=f"p{number}{at:05d}", sex=sex, age=age)
+        for at, (stay, number, sex, age) in enumerate(
+            zip(
+                made_patients(6),
+                (0, 0, 1, 0, 1, 1),
+                (FEMALE, MALE) * 3,
+                (49.9, 50, 64.9, 65, 80, 30),
+                strict=True,
+            )
+        )
+    ]
+    rows = subgroup_rows(stays, featurise(stays), PulseModel())
+    assert {row.name: row.report.patients for row in rows} == {
+        "age under 50": 2,
+        "age 50 to 64": 2,
+        "age 65 to 79": 1,
+        "age 80 and over": 1,
+        "hospital A": 3,
+        "hospital B": 3,
+        "women": 3,
+        "men": 3,
+    }
+
+
+def test_a_patient_of_another_source_has_no_hospital() -> None:
+    stays = [replace(stay, patient_id="bed-7", age=float("nan")) for stay in made_patients(1)]
+    assert {row.name for row in subgroup_rows(stays, featurise(stays), PulseModel())} <= {
+        "women",
+        "men",
+    }
+
+
+def test_predictions_are_files_as_the_challenge_wants_them_with_every_digit(
+    tmp_path: Path,
+) -> None:
+    stays = made_patients(3, hours=4)
+    data = featurise(stays)
+    risk = probabilities(PulseModel(), data, 3)
+    risk[0][:] = [0.1 + 0.2, np.nextafter(0.5, 0), 0.5, 1e-17]
+    write_predictions(stays, risk, 0.5, tmp_path / "new")
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "p000000.psv",
+        "p000001.psv",
+        "p000002.psv",
+    ]
+    head, *lines = (tmp_path / "new" / "p000000.psv").read_text().splitlines()
+    assert head == "PredictedProbability|PredictedLabel"
+    cells = [line.split("|") for line in lines]
+    assert [float(p) for p, _ in cells] == risk[0].tolist()
+    assert [label for _, label in cells] == ["0", "0", "1", "0"]
+
+
+def test_a_patient_id_that_would_leave_the_folder_is_refused(tmp_path: Path) -> None:
+    stay = replace(made_patients(1)[0], patient_id="../p1")
+    with pytest.raises(ValueError, match="cannot be the name of a file"):
+        write_predictions([stay], [np.zeros(24)], 0.5, tmp_path)
+    assert not (tmp_path.parent / "p1.psv").exists()
