@@ -33,7 +33,8 @@ class VigilApp(BatchApp):
 
     async def on_first_start(self) -> None:
         """Create what is missing of the topics before anything subscribes to them."""
-        for difference in await ensure(self.settings):
+        changelogs = [table.changelog_topic_name for table in self.tables.values()]
+        for difference in await ensure(self.settings, changelogs=changelogs):
             log.warning(
                 "topic %s: %s is %s, the catalogue says %s",
                 difference.topic, difference.what, difference.found, difference.wanted,

@@ -10,16 +10,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 from aiokafka.partitioner import murmur2
 
-from config.clock import from_ms, now_ms
+from config.clock import from_ms, iso, now_ms
+from config.guidance import guidance
+from models.risk import RiskModel
+from models.vitals import VITALS
 from models.window import DUPLICATE, LATE, OUT_OF_ORDER, TAKEN
 from streams.ids import recommendation_id
 from streams.intake import Intake, IntakeRules, Reject, take
 from streams.recommend import Recommender, Scored
+from tables.codec import decode
 from tables.stays import Stays
 from tables.windows import REPEATED, Readings, Windows
 
@@ -33,6 +39,7 @@ __all__ = [
     "Sorted",
     "origin_header",
     "partition_of",
+    "warm_up",
 ]
 
 #: The source topics of readings, as `tables.windows` counts them.
@@ -230,6 +237,31 @@ def _origin(record: Any) -> tuple[str, int, int]:
             topic, partition, offset = value.decode().rsplit("/", 2)
             return topic, int(partition), int(offset)
     return _DIRECT
+
+
+def warm_up(model: RiskModel) -> None:
+    """Score one made-up reading, so that the first real one does not wait for compilers."""
+    reading = {"patient_id": "nobody", VITALS[0].wire: 80.0, "observed_at": iso(0)}
+    record = SimpleNamespace(
+        topic="", partition=0, offset=0, timestamp=0, key=b"nobody", headers=(),
+        value=msgspec.json.encode(reading),
+    )  # fmt: skip
+
+    def nothing(partition: int, key: bytes) -> None:
+        return None
+
+    windows = Windows(nothing, capacity=1, grace_ms=0)
+    windows.resume(0, [0, 0])
+    bedside = Bedside(
+        windows, Stays(nothing, capacity=1), Recommender(model, guidance()), IntakeRules(), 1
+    )
+    own = bedside.sort([record], 0, routed=False, whole=True).own
+    (write,) = bedside.score(own, 0, DIRECT).writes
+    decode(write[1])
+    # folding, which only a second batch would do
+    windows.committed(0, DIRECT, 1)
+    record.offset = 1
+    bedside.score(bedside.sort([record], 0, routed=True, whole=True).own, 0, DIRECT)
 
 
 def _correlation(record: Any) -> str | None:

@@ -6,7 +6,7 @@ The wire is `streams.events.Recommendation`. The original record is embedded byt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,51 +17,19 @@ from config.guidance import Guidance
 from models.explain import factor_text, top_factors
 from models.features import FEATURES, GROUPS, ORIGINAL_FEATURES
 from models.quality import flag_names
+from models.risk import RiskModel, Scores, Tiers
 from models.scores import NEWS2_ITEMS, NEWS2_RULE, news2_points
 from models.vitals import MISSING
 from models.window import DUPLICATE, OUT_OF_ORDER
 
-__all__ = ["Model", "Recommender", "Scored", "Tiers"]
+__all__ = ["Recommender", "Scored"]
 
 _NEWS2_COLUMNS = [FEATURES.index(name) for name in NEWS2_ITEMS]
 #: Parts of NEWS2 that no sensor on this feed sends.
 _NOT_ON_THE_FEED = ["supplemental_oxygen", "consciousness"]
 _ORIGINAL = tuple(ORIGINAL_FEATURES)
+_TIERS = ("none", *Tiers._fields)
 _encode = msgspec.json.Encoder().encode
-
-
-class Scores(Protocol):
-    """What a model returns; see `models.risk`."""
-
-    probability: NDArray[np.float64]
-    contributions: NDArray[np.float64]
-
-
-class Tiers(Protocol):
-    """Probabilities from which a tier starts."""
-
-    watch: float
-    warning: float
-    urgent: float
-
-
-class Model(Protocol):
-    """What scores; see `models.risk.RiskModel`."""
-
-    @property
-    def name(self) -> str:
-        """Registered name."""
-
-    @property
-    def version(self) -> str:
-        """Version that made the score."""
-
-    @property
-    def tiers(self) -> Tiers:
-        """Cut points."""
-
-    def score(self, features: NDArray[np.float64]) -> Scores:
-        """Score rows of `FEATURES`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -103,7 +71,7 @@ class Scored:
 class Recommender:
     """Writes recommendations with one model and one set of texts."""
 
-    def __init__(self, model: Model, guidance: Guidance) -> None:
+    def __init__(self, model: RiskModel, guidance: Guidance) -> None:
         self.model = model
         self._guidance = guidance
 
@@ -160,9 +128,8 @@ class Recommender:
 
     def _tiers(self, probability: NDArray[np.float64]) -> list[str]:
         cuts = self.model.tiers
-        names = ("none", "watch", "warning", "urgent")
-        reached = np.searchsorted((cuts.watch, cuts.warning, cuts.urgent), probability, "right")
-        return [names[i] for i in reached.tolist()]
+        reached = np.searchsorted(cuts, probability, "right")
+        return [_TIERS[i] for i in reached.tolist()]
 
     def _factors(
         self, contributions: NDArray[np.float64], features: NDArray[np.float64]

@@ -4,6 +4,7 @@ Nothing else in the code spells a topic's name. `catalogue` binds the names of t
 `ensure` creates what is missing and tells what differs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -145,12 +146,17 @@ class Difference:
     found: str | None
 
 
-async def ensure(settings: Settings, *, create: bool = True) -> list[Difference]:
+async def ensure(
+    settings: Settings, *, create: bool = True, changelogs: Sequence[str] = ()
+) -> list[Difference]:
     """Create the topics that are missing and tell what differs in those that are there.
 
     Args:
         settings: names the broker and the topics.
         create: False only looks.
+        changelogs: names of the changelogs of tables that are to be there too. Faust would make
+            them itself, but a worker that joins before their metadata is known everywhere gets no
+            partition of them.
 
     Returns:
         The differences that are left; empty when everything is as it should be. ``found`` is None
@@ -160,7 +166,7 @@ async def ensure(settings: Settings, *, create: bool = True) -> list[Difference]
         TopicError: the broker refused to create a topic.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    wanted = list(catalogue(settings))
+    wanted = [*catalogue(settings), *(_changelog(name, settings) for name in changelogs)]
     admin = AIOKafkaAdminClient(**settings.kafka_client())
     await admin.start()
     try:
@@ -176,6 +182,20 @@ async def ensure(settings: Settings, *, create: bool = True) -> list[Difference]
         return differences + await _compare(admin, present)
     finally:
         await admin.close()
+
+
+def _changelog(name: str, settings: Settings) -> Topic:
+    return Topic(
+        role="changelog",
+        name=name,
+        key="patient_id",
+        model=None,
+        partitions=settings.partitions,
+        direction="internal",
+        about="Changelog of a table.",
+        # retention would lose the state of a quiet patient
+        config={"cleanup.policy": "compact"},
+    )
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], settings: Settings) -> None:

@@ -14,11 +14,12 @@ from agents.admissions import AdmissionsAgent
 from agents.vitals import VitalsAgent
 from config.guidance import guidance
 from config.settings import Settings, settings
+from models.risk import RiskModel
 from streams.application import VigilApp, new_app
-from streams.bedside import Bedside
+from streams.bedside import Bedside, warm_up
 from streams.intake import IntakeRules
 from streams.metrics import metrics
-from streams.recommend import Model, Recommender
+from streams.recommend import Recommender
 from streams.topics import catalogue
 from tables.stays import Stays
 from tables.store import BatchTable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     app: VigilApp
 
 
-def build(settings: Settings, model: Model) -> VigilApp:
+def build(settings: Settings, model: RiskModel) -> VigilApp:
     """Build the application: its topology, read from top to bottom.
 
     Args:
@@ -80,4 +81,6 @@ def __getattr__(name: str) -> Any:
     from models.registry import load_champion
 
     chosen = settings()
-    return build(chosen, load_champion(chosen.tracking_uri, chosen.model_dir))
+    model = load_champion(chosen.tracking_uri, chosen.model_dir)
+    warm_up(model)
+    return build(chosen, model)

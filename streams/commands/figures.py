@@ -23,6 +23,8 @@ def figures_table(title: str, rows: Sequence[Row]) -> Table:
         title=title,
         caption="ECE calibration error; sens. septic patients with a true alert; PPV true alerts",
         box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for name in ("AUROC", "AUPRC", "ECE", "utility", "sens.", "PPV", "alerts/day"):
         table.add_column(name, justify="right", no_wrap=True)
