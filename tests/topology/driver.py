@@ -21,6 +21,7 @@ from agents.vitals import VitalsAgent
 from config.guidance import guidance
 from config.settings import Settings
 from models.features import FEATURES, GROUPS
+from models.risk import Tiers
 from streams.bedside import Bedside
 from streams.intake import IntakeRules
 from streams.outbox import Outbox
@@ -43,7 +44,7 @@ class StubModel:
     """A model whose risk is plain to see: a hundredth of the current heart rate."""
 
     name, version = "stub", "1"
-    tiers = SimpleNamespace(watch=0.8, warning=1.0, urgent=1.2)
+    tiers = Tiers(watch=0.8, warning=1.0, urgent=1.2)
 
     def score(self, features: NDArray[np.float64]) -> Any:
         """Score rows of features."""
