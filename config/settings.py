@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     admissions_wait_s: float = Field(
         5, ge=0, description="How long a new patient's readings wait for the admissions topic."
     )
-    liveness_s: float = Field(60, gt=0, description="A batch this long in work: not live.")
+    liveness_s: float = Field(60, gt=0, description="Work this long uncommitted: not live.")
     commit_interval_s: float = Field(1.0, gt=0)
     session_timeout_s: float = Field(
         10.0, gt=0, description="After this a dead worker is replaced."

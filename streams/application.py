@@ -56,10 +56,10 @@ class VigilApp(BatchApp):
 
     @property
     def alive(self) -> bool:
-        """Whether batches get done: none has been in work for longer than allowed."""
+        """Whether committed offsets move: nothing fetched has waited too long for its commit."""
         consumer: BatchConsumer = self.consumer
-        limit = monotonic() - self.settings.liveness_s
-        return not any(batch.fetched_at < limit for batch in consumer.waiting())
+        oldest = consumer.oldest_work()
+        return oldest is None or oldest > monotonic() - self.settings.liveness_s
 
     @property
     def ready(self) -> bool:

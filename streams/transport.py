@@ -87,11 +87,18 @@ class _Partition:
 
     waiting: deque[Batch] = field(default_factory=deque)
     committable: int | None = None
+    #: Monotonic time since which something committable is not committed.
+    uncommitted_since: float | None = None
 
     def settle(self) -> None:
         """Move the committable offset over the acknowledged prefix."""
         while self.waiting and self.waiting[0].acked:
             self.committable = self.waiting.popleft().end
+            self.uncommitted_since = self.uncommitted_since or monotonic()
+
+    def confirm(self, offset: int) -> None:
+        """Note that the broker has confirmed a commit."""
+        self.uncommitted_since = None if offset == self.committable else monotonic()
 
 
 class BatchConsumer(driver.Consumer):
@@ -128,6 +135,12 @@ class BatchConsumer(driver.Consumer):
     def waiting(self) -> list[Batch]:
         """Batches that wait for acknowledgement."""
         return [batch for partition in self._partitions.values() for batch in partition.waiting]
+
+    def oldest_work(self) -> float | None:
+        """Monotonic time of the oldest thing that is fetched and not committed; None: nothing."""
+        times = [batch.fetched_at for batch in self.waiting()]
+        times += [p.uncommitted_since for p in self._partitions.values() if p.uncommitted_since]
+        return min(times, default=None)
 
     def lag(self, tp: TP, end: int) -> int:
         """Records between ``end`` and the end of a partition, as it was last heard of."""
@@ -257,7 +270,10 @@ class BatchConsumer(driver.Consumer):
         done = bool(await super()._commit_offsets(offsets, start_new_transaction))
         if done and assignment == self._assignments:
             mine = self.assignment()
-            self._confirmed |= {tp: offset for tp, offset in offsets.items() if tp in mine}
+            for tp, offset in offsets.items():
+                if tp in mine:
+                    self._confirmed[tp] = offset
+                    self._partitions.get(tp, _Partition()).confirm(offset)
         return done
 
     async def wait_empty(self) -> None:

@@ -1,13 +1,14 @@
 """What the stream must say, computed offline."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from models.dataset import featurise
 from models.registry import SHIPPED, load_model
 from models.stay import Stay
 
-__all__ = ["offline", "streamed"]
+__all__ = ["all_of", "offline", "streamed"]
 
 #: Patient and seconds since admission → probability.
 Risks = dict[tuple[str, int], float]
@@ -46,3 +47,17 @@ def streamed(recommendations: Sequence[dict[str, Any]], stays: Sequence[Stay]) -
         for patient, readings in times.items()
         for at, (_, risk) in zip(seconds[patient], sorted(readings), strict=True)
     }
+
+
+def all_of(readings: int) -> Callable[[list[Any]], bool]:
+    """Whether every reading has its recommendation, repeats counted once."""
+    seen: set[str] = set()
+    read_to = 0
+
+    def enough(found: list[Any]) -> bool:
+        nonlocal read_to
+        seen.update(json.loads(r.value)["recommendation_id"] for r in found[read_to:])
+        read_to = len(found)
+        return len(seen) >= readings
+
+    return enough

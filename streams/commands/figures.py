@@ -21,7 +21,7 @@ def figures_table(title: str, rows: Sequence[Row]) -> Table:
     table = Table(
         "",
         title=title,
-        caption="ECE calibration error; sens. septic patients with a true alert; PPV true alerts",
+        caption="ECE calibration error · sens. septic patients alerted · PPV true alerts",
         box=SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -13,7 +12,7 @@ from models.simulator import simulate
 from models.stay import Stay
 from streams.replay import Replay
 from streams.topics import catalogue, ensure
-from tests.expected import offline, streamed
+from tests.expected import all_of, offline, streamed
 from tests.live import Worker, parsed, read
 
 Start = Callable[[Settings], Worker]
@@ -21,20 +20,6 @@ Start = Callable[[Settings], Worker]
 
 def _readings(stays: list[Stay]) -> int:
     return sum(len(stay.seconds) for stay in stays)
-
-
-def _all_of(readings: int) -> Callable[[list[Any]], bool]:
-    """Whether every reading has its recommendation, repeats counted once."""
-    seen: set[str] = set()
-    read_to = 0
-
-    def enough(found: list[Any]) -> bool:
-        nonlocal read_to
-        seen.update(r["recommendation_id"] for r in parsed(found[read_to:]))
-        read_to = len(found)
-        return len(seen) >= readings
-
-    return enough
 
 
 async def _kill_on_the_way(live: Settings, worker: Worker, at: list[int]) -> None:
@@ -73,7 +58,7 @@ async def test_no_kill_loses_a_reading_or_changes_a_result(
         await _kill_on_the_way(live, worker, kills)
         await replay
     topic = catalogue(live).recommendations.name
-    records = await read(live, [topic], _all_of(readings), worker)
+    records = await read(live, [topic], all_of(readings), worker)
 
     assert streamed(parsed(records), stays) == offline(stays)
 
@@ -93,7 +78,7 @@ async def test_a_worker_that_lost_its_disk_goes_on_from_the_changelog(
     fresh = live.model_copy(update={"home": tmp_path_factory.mktemp("fresh")})
     replacement = start_worker(fresh)
     await replay
-    records = await read(live, [topic], _all_of(readings), replacement)
+    records = await read(live, [topic], all_of(readings), replacement)
 
     assert streamed(parsed(records), stays) == offline(stays)
 
@@ -112,6 +97,6 @@ async def test_a_worker_that_is_told_to_stop_leaves_with_zero_and_another_goes_o
     assert await worker.stop() == 0, worker.said
     worker.start()
     await replay
-    records = await read(live, [topic], _all_of(readings), worker)
+    records = await read(live, [topic], all_of(readings), worker)
 
     assert streamed(parsed(records), stays) == offline(stays)
