@@ -3,12 +3,16 @@
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from kafka import KafkaProducer
 
 from config.clock import now_ms
 from config.settings import Settings
+from streams.kafka import LocalKafka
 from streams.topics import ensure
 from tests.live import Worker, parsed, read
 
@@ -32,16 +36,32 @@ def _produce(bootstrap: str, rows: list[dict[str, object]]) -> None:
     producer.close()
 
 
+@pytest.mark.parametrize("partitions", [4, 1], ids=["as Vigil makes them", "of another size"])
 async def test_the_original_producer_and_its_consumers_work_unchanged(
-    live: Settings, start_worker: Start
+    live: Settings, start_worker: Start, tmp_path: Path, partitions: int
 ) -> None:
-    live = live.model_copy(
-        update={
-            "topic_prefix": "",
-            "topic_vitals": "input-topic",
-            "topic_recommendations": "output-topic",
-        }
-    )
+    # the original names leave no room for a prefix: a broker of its own
+    with LocalKafka(tmp_path / "own", Settings().cache) as kafka:
+        live = live.model_copy(
+            update={
+                "broker": kafka.bootstrap,
+                "topic_prefix": "",
+                "topic_vitals": "input-topic",
+                "topic_recommendations": "output-topic",
+            }
+        )
+        await _create(live, ["input-topic", "output-topic"], partitions)
+        await _send_and_compare(live, start_worker)
+
+
+async def _create(live: Settings, names: list[str], partitions: int) -> None:
+    admin = AIOKafkaAdminClient(**live.kafka_client())
+    await admin.start()
+    await admin.create_topics([NewTopic(name, partitions, 1) for name in names])
+    await admin.close()
+
+
+async def _send_and_compare(live: Settings, start_worker: Start) -> None:
     await ensure(live)
     worker = start_worker(live)
     random = np.random.default_rng(1)
