@@ -1,0 +1,91 @@
+# `make help` lists what there is. Nothing has to be installed first but Python 3.11 to 3.14.
+
+UV_VERSION := 0.13.8
+UV         := .vigil/uv-$(UV_VERSION)/bin/uv
+BIN        := .venv/bin
+STAMP      := .venv/.set-up
+CODE       := streams agents models tables rag config tests $(if $(wildcard bench/*.py),bench)
+
+# A Python to use instead of the first fitting one on the PATH.
+PYTHON ?=
+# Real patients for the tests. A test that needs them is skipped, with this path, where they are not.
+export VIGIL_DATA ?= $(CURDIR)/../shared/data
+# The machine's certificates rather than uv's own: a company's proxy is trusted where the machine
+# trusts it. UV_SYSTEM_CERTS=0 where the machine has none.
+export UV_SYSTEM_CERTS ?= 1
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint unit integration format setup clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: setup ## A ward to watch [DATA=recorded patients] [ARGS="--headless --json --for 60"]
+	@exec $(BIN)/vigil demo $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+test: lint unit integration ## Everything that proves it
+
+lint: setup ## Style, types, Dockerfile, compose file
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy $(CODE)
+	$(UV) lock --check --quiet
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+unit: setup ## Tests without a broker, on all cores
+	$(BIN)/pytest -n auto --durations=10 tests/unit tests/topology
+
+integration: setup ## Tests against a real Kafka, with kills and cuts
+	$(BIN)/pytest --durations=10 tests/integration tests/faults
+
+format: setup ## Put the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what set-up and the tools made; a local Kafka's data stays
+	rm -rf .venv .vigil/uv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
+
+setup: $(STAMP) ## Done by the others when it is needed
+	@$(if $(WAS_SET_UP),:,echo "set-up up to date" >&2)
+
+# Says of a Python why it will not do. It must parse in any Python that people still have.
+define CHECK_PYTHON
+import sys
+if not (3, 11) <= sys.version_info < (3, 15):
+    sys.exit("is Python %d.%d" % sys.version_info[:2])
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("lacks venv, which Debian and Ubuntu keep in python%d.%d-venv" % sys.version_info[:2])
+endef
+
+$(STAMP): export CHECK_PYTHON := $(CHECK_PYTHON)
+$(STAMP): pyproject.toml uv.lock
+	$(eval WAS_SET_UP := yes)
+	@set -eu; exec >&2; began=$$(date +%s); refused=; \
+	for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 python); do \
+	    why=$$("$$python" -c "$$CHECK_PYTHON" 2>&1) && break; \
+	    refused="$$refused  $$python: $$(echo "$${why:-cannot be run}" | tail -n 1)\n"; python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "Vigil needs Python 3.11 to 3.14. Looked for:"; printf '%b' "$$refused"; \
+	    echo "Install one, or name yours: make PYTHON=/path/to/python3.12 ..."; exit 1; \
+	fi; \
+	[ -x $(UV) ] || { \
+	    rm -rf .vigil/uv-*; \
+	    "$$python" -m venv .vigil/uv-$(UV_VERSION) && \
+	    .vigil/uv-$(UV_VERSION)/bin/python -m pip install --quiet uv==$(UV_VERSION); \
+	} && $(UV) sync --frozen --quiet --python "$$python" || { \
+	    echo "Set-up failed. If it was a certificate: name your company's in SSL_CERT_FILE (uv)"; \
+	    echo "and PIP_CERT (pip). If it was the network: PyPI must answer, through HTTPS_PROXY where"; \
+	    echo "there is a proxy. Then run make again: it goes on where it stopped."; exit 1; \
+	}; \
+	if [ "$$(uname)" = Linux ]; then \
+	    $(BIN)/python -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null || \
+	    echo "warning: LightGBM lacks libgomp; to train models: apt-get install libgomp1"; \
+	fi; \
+	touch $@; echo "set-up took $$(($$(date +%s) - began)) s"
