@@ -72,11 +72,7 @@ def model_card(trained: Trained) -> str:
         algorithm=TITLES[facts["algorithm"]],
         settings=settings,
         count=len(model.features),
-        context=(
-            "age, sex, hours in the hospital before intensive care, and hours in intensive care"
-            if "icu_hours" in model.features
-            else "none: no admission facts and no clock"
-        ),
+        context=_WITH_CONTEXT if "icu_hours" in model.features else _WITHOUT_CONTEXT,
         source=_CHALLENGE if _from_challenge(trained) else _OTHER,
         learned=_cohort(learned),
         unseen=_cohort(unseen),
@@ -86,8 +82,8 @@ def model_card(trained: Trained) -> str:
         rows=_table("on the held-out patients", trained.rows),
         groups=_table("group", trained.groups),
         tiers=_tiers(trained),
-        warning=WARNING_BUDGET,
-        urgent=URGENT_BUDGET,
+        warning=f"{WARNING_BUDGET:.2f}",
+        urgent=f"{URGENT_BUDGET:.2f}",
         resamples=facts["options"]["resamples"],
         seed=facts["options"]["seed"],
     )
@@ -132,6 +128,13 @@ def _from_challenge(trained: Trained) -> bool:
     return {"hospital A", "hospital B"} & {row.name for row in trained.groups} != set()
 
 
+_WITH_CONTEXT = """\
+And the admission: age, sex, hours in the hospital before intensive
+care, hours in intensive care. A sixth of the training patients were shown a second time with
+nothing known of their admission, for feeds that come without."""
+
+_WITHOUT_CONTEXT = "Nothing of the admission and no clock."
+
 _CHALLENGE = """\
 PhysioNet / Computing in Cardiology Challenge 2019, version 1.0.0, doi 10.13026/v64v-d857, CC BY 4.0
 (Reyna et al., Crit Care Med 2020;48:210-217): hourly records of two hospital systems in the USA,
@@ -155,11 +158,11 @@ used to decide on the care of a patient.
 
 ## The model
 
-{algorithm} ({settings}) over {count} features of `models/features.py`: per vital sign the current
-value, its change, how long ago it was measured, and mean, spread, extremes and number of hours
-measured over 6 and 24 hours; shock index, pulse pressure and three bedside scores. Context of the
-admission: {context}. A sixth of the training patients were shown a second time with nothing known
-of their admission.
+{algorithm}: {settings}.
+
+{count} features of `models/features.py`: per vital sign the current value, its change, how long ago
+it was measured, and mean, spread, extremes and number of hours measured over 6 and 24 hours; shock
+index, pulse pressure and three bedside scores. {context}
 
 An hour counts as an alarm from probability {threshold} on: the highest utility on training
 patients, each predicted by a fit that had not seen the patient. Never tuned on the figures below.
@@ -168,9 +171,9 @@ patients, each predicted by a fit that had not seen the patient. Never tuned on 
 
 {source}
 
-* trained on: {learned} (fingerprint {hash})
-* held out, by patient id, and never trained or tuned on: {unseen}
-* code: {code}; seed {seed}
+* Trained on {learned}; fingerprint {hash}.
+* Held out by patient id, never trained or tuned on: {unseen}.
+* Code {code}, seed {seed}.
 
 The model was *not* refitted on the held-out patients afterwards: the figures are those of this very
 file.
@@ -178,11 +181,12 @@ file.
 ## What it is worth
 
 95 % intervals by bootstrap over patients ({resamples} resamples). Utility is the challenge's
-normalised utility: 0 = never alarming, 1 = the best possible. Alerts have a lock-out of 12 hours
-and are true from 12 hours before to 3 hours after onset; they are counted at the row's own
-threshold. The rules know neither consciousness nor oxygen nor laboratory values. **The clock alarms
-on everyone from a fixed hour on and has never looked at a patient: what a model has beyond it is
-what it knows.**
+normalised utility: 0 = never alarming, 1 = the best possible. Every line has its own threshold.
+Alerts have a lock-out of 12 hours and are true from 12 hours before to 3 hours after onset. The
+rules know neither consciousness nor oxygen nor laboratory values. **The clock alarms on everyone
+from a fixed hour on and has never looked at a patient: what a model earns beyond it is what it
+knows.** "Admission unknown" is the same model on a feed without admissions; "vital signs only" was
+trained without them.
 
 {rows}
 
@@ -190,15 +194,15 @@ By group, at the same threshold:
 
 {groups}
 
-Tiers. *Watch* begins at the alarm threshold; *warning* and *urgent* were set to spend {warning} and
-{urgent} alerts per patient-day on training patients.
+Tiers, on the same held-out patients. *Watch* begins at the alarm threshold; *warning* and *urgent*
+were set to spend {warning} and {urgent} alerts per patient-day on training patients.
 
 {tiers}
 
 ## What it cannot do
 
 * It leans on the clock and on how often things are measured: habits of two hospitals, not of the
-  disease. Without the admission it is the weaker model of the table above.
+  disease. Without the admission it is no better than the line "admission unknown".
 * It knows the hospitals it was trained on. In the challenge the winning entry had a utility of 0.43
   in the two hospital systems it knew and of -0.12 in a third: measure it on your own patients.
 * It knows no laboratory values, drugs, ventilation, notes or diagnoses, no children, no wards.

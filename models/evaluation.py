@@ -32,6 +32,10 @@ __all__ = [
 CLOCK_HOUR = 53
 #: Name, feature and first positive value of each rule.
 _RULES = (("qSOFA ≥ 2", "qsofa", 2), ("SIRS ≥ 2", "sirs", 2), ("NEWS2 ≥ 5", "news2", 5))
+#: Groups of patients in the order in which they are shown.
+_AGES = ((50, "age under 50"), (65, "age 50 to 64"), (80, "age 65 to 79"))
+_OLDEST = "age 80 and over"
+_GROUPS = ("hospital A", "hospital B", "women", "men", *(name for _, name in _AGES), _OLDEST)
 _NAN = float("nan")
 
 
@@ -142,7 +146,7 @@ def subgroup_rows(
                 resamples=resamples,
             ),
         )
-        for name, members in sorted(groups.items())
+        for name, members in sorted(groups.items(), key=lambda group: _GROUPS.index(group[0]))
     ]
 
 
@@ -184,7 +188,7 @@ def _sex(sex: int | None) -> str | None:
 
 
 def _age(years: float) -> str | None:
-    for below, name in ((50, "age under 50"), (65, "age 50 to 64"), (80, "age 65 to 79")):
+    for below, name in _AGES:
         if years < below:
             return name
-    return "age 80 and over" if years >= 80 else None
+    return _OLDEST if years >= _AGES[-1][0] else None

@@ -1,5 +1,6 @@
 """The registry with a real MLflow: what training leaves there, and which model scores."""
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from models.dataset import featurise
 from models.publish import Published, publish
-from models.registry import ModelError, load_champion
+from models.registry import ModelError, load_champion, load_model
 from models.tracking import EXPERIMENT, connect, session
 from models.training import Options, Trained, train
-from tests.unit.made_patients import made_patients
+from streams.commands.train import train as train_command
+from tests.unit.made_patients import made_patients, write_charts
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -123,6 +126,27 @@ def test_mlflow_says_nothing(
 ) -> None:
     publish(trained, f"sqlite:///{tmp_path}/mlflow.db")
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_command_trains_writes_the_folder_and_registers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIGIL_HOME", str(tmp_path / "home"))
+    folder = write_charts(tmp_path / "in", made_patients(90))
+    given = ["--data", str(folder), "--out", str(tmp_path / "model"), "--iterations", "1"]
+    given += ["--candidate", "lightgbm", "--resamples", "0", "--threads", "1", "--json"]
+    found = CliRunner().invoke(train_command, given, catch_exceptions=False)
+    summary = json.loads(found.stdout)
+    assert (summary["algorithm"], summary["version"], summary["champion"]) == (
+        "lightgbm",
+        "1",
+        True,
+    )
+    model = load_model(tmp_path / "model")
+    assert model.threshold == summary["threshold"]
+    champion = load_champion(f"sqlite:///{tmp_path}/home/mlflow.db")
+    assert champion.version == f"1-{model.version}"
+    assert (tmp_path / "model" / "MODEL_CARD.md").is_file()
 
 
 def test_a_server_that_does_not_answer_is_an_error_within_seconds() -> None:

@@ -1,11 +1,14 @@
 """Patients made up for tests: a septic one's pulse and breathing rise before onset."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
 from models.stay import Stay
 from models.vitals import VITALS, index_of
 
-__all__ = ["made_patients"]
+__all__ = ["made_patients", "write_charts"]
 
 
 def made_patients(
@@ -38,3 +41,19 @@ def made_patients(
             )
         )
     return stays
+
+
+def write_charts(folder: Path, stays: Sequence[Stay]) -> Path:
+    """Write stays as the challenge distributes them; without labels where there are none."""
+    folder.mkdir()
+    at = [i for i, vital in enumerate(VITALS) if vital.column is not None]
+    head = [str(VITALS[i].column) for i in at] + ["Age", "Gender", "HospAdmTime", "ICULOS"]
+    for stay in stays:
+        labelled = stay.labels is not None
+        lines = ["|".join([*head, *["SepsisLabel"] * labelled])]
+        for row, second in enumerate(stay.seconds):
+            cells = [*stay.values[row, at], stay.age, stay.sex, -stay.hours_before_icu]
+            cells += [second // 3600, *([stay.labels[row]] if stay.labels is not None else [])]
+            lines.append("|".join("NaN" if np.isnan(cell) else str(cell) for cell in cells))
+        (folder / f"{stay.patient_id}.psv").write_text("\n".join(lines) + "\n")
+    return folder

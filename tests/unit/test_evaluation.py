@@ -1,12 +1,15 @@
 """Figures of a model beside the rules and the clock, and its predictions as files."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
 
+from models.cohort import read_stays
 from models.dataset import featurise
 from models.evaluation import (
     model_row,
@@ -17,10 +20,12 @@ from models.evaluation import (
 )
 from models.features import FEATURES, GROUPS
 from models.metrics import auroc
+from models.registry import SHIPPED, load_model
 from models.risk import Scores, Tiers
 from models.stay import FEMALE, MALE
 from models.utility import normalised_utility
-from tests.unit.made_patients import made_patients
+from streams.commands.evaluate import evaluate
+from tests.unit.made_patients import made_patients, write_charts
 
 pytestmark = pytest.mark.unit
 
@@ -128,3 +133,38 @@ def test_a_patient_id_that_would_leave_the_folder_is_refused(tmp_path: Path) -> 
     with pytest.raises(ValueError, match="cannot be the name of a file"):
         write_predictions([stay], [np.zeros(24)], 0.5, tmp_path)
     assert not (tmp_path.parent / "p1.psv").exists()
+
+
+# --- vigil evaluate risk -------------------------------------------------------------------------
+
+
+def run(tmp_path: Path, *more: str) -> str:
+    given = ["risk", "--data", str(tmp_path / "in"), "--out", str(tmp_path / "out"), *more]
+    found = CliRunner().invoke(evaluate, [*given, "--model", str(SHIPPED)], catch_exceptions=False)
+    assert found.exit_code == 0
+    return found.stdout
+
+
+def test_the_command_writes_the_models_probabilities_and_measures_them(tmp_path: Path) -> None:
+    folder = write_charts(tmp_path / "in", made_patients(3))
+    report = json.loads(run(tmp_path, "--json"))
+    model, stays = load_model(SHIPPED), read_stays(folder)
+    assert (report["version"], report["patients"]) == (model.version, 3)
+    assert len(report["figures"]) == 5
+    for stay, risk in zip(stays, probabilities(model, featurise(stays), 3), strict=True):
+        lines = (tmp_path / "out" / f"{stay.patient_id}.psv").read_text().splitlines()[1:]
+        assert [float(line.split("|")[0]) for line in lines] == risk.tolist()
+        assert [line.split("|")[1] == "1" for line in lines] == (risk >= model.threshold).tolist()
+
+
+def test_the_command_shows_the_rules_and_the_clock_beside_the_model(tmp_path: Path) -> None:
+    write_charts(tmp_path / "in", made_patients(3))
+    shown = run(tmp_path)
+    for name in ("qSOFA ≥ 2", "SIRS ≥ 2", "NEWS2 ≥ 5", "ICU clock ≥ 53 h", "3 files"):
+        assert name in shown
+
+
+def test_without_outcomes_the_command_writes_the_files_and_says_so(tmp_path: Path) -> None:
+    write_charts(tmp_path / "in", [replace(stay, labels=None) for stay in made_patients(3)])
+    assert "No outcome is known" in run(tmp_path)
+    assert len(list((tmp_path / "out").iterdir())) == 3
