@@ -68,8 +68,9 @@ $(STAMP): pyproject.toml uv.lock
 	$(eval WAS_SET_UP := yes)
 	@set -eu; exec >&2; began=$$(date +%s); refused=; \
 	for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 python); do \
-	    why=$$("$$python" -c "$$CHECK_PYTHON" 2>&1) && break; \
-	    refused="$$refused  $$python: $$(echo "$${why:-cannot be run}" | tail -n 1)\n"; python=; \
+	    why="not found"; command -v "$$python" >/dev/null && \
+	        why=$$("$$python" -c "$$CHECK_PYTHON" 2>&1) && break; \
+	    refused="$$refused  $$python: $$(echo "$$why" | tail -n 1)\n"; python=; \
 	done; \
 	if [ -z "$$python" ]; then \
 	    echo "Vigil needs Python 3.11 to 3.14. Looked for:"; printf '%b' "$$refused"; \
