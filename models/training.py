@@ -3,16 +3,16 @@
 1. About one patient in five is held out by id (`models.cohort.held_out`): nothing below looks at
    them but the last step. No split ever cuts through a patient.
 2. Four kinds of model are searched on a sample of the training patients, each behind a scaler
-   (``RandomizedSearchCV``, three folds of whole patients). The score is log loss: proper, and the
-   least noisy one here. The kind with the lowest log loss wins.
+   (``RandomizedSearchCV``, three folds of whole patients), on the features that at least a tenth of
+   the patients have. The score is log loss: proper, and the least noisy one here. The kind with the
+   lowest log loss wins.
 3. The winner is fitted on all training patients. A sixth of them are shown to it a second time with
    nothing known of their admission, because a feed may come without admissions; the trees would
    otherwise take what they never saw for a statement.
 4. Thresholds come from the predictions of three more fits, each on the patients it has not seen.
    The alarm threshold has the highest utility of the challenge, and there the tier *watch* begins;
    *warning* and *urgent* spend `WARNING_BUDGET` and `URGENT_BUDGET` with a lock-out of 12 hours.
-   Where the highest utility needs fewer alerts than a budget allows, the lower tier begins with
-   the higher one.
+   Where the highest utility needs fewer alerts than *warning* may spend, *watch* begins with it.
 5. The same settings without the admission and its clock go through 3 and 4, to show what the clock
    is worth; then both are measured on the held-out patients.
 """
@@ -62,6 +62,7 @@ __all__ = [
 #: Alerts per patient and day: with 20 patients seven a day, and two.
 WARNING_BUDGET, URGENT_BUDGET = 0.35, 0.10
 _WITHOUT_CONTEXT = 1 / 6
+_RARE = 0.1
 
 
 class TrainingError(ValueError):
@@ -152,10 +153,11 @@ def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]
     learning = [stay for stay in known if not held_out(stay.patient_id)]
     unseen = [stay for stay in known if held_out(stay.patient_id)]
     _require_enough(learning, unseen)
-    features = FEATURES if options.features == "context" else VITAL_FEATURES
     data = featurise(learning)
     drawn = sample(learning, options.search_patients, options.seed)
     pilot = data.take(drawn)
+    features = _known(pilot, FEATURES if options.features == "context" else VITAL_FEATURES)
+    vitals = tuple(name for name in features if name in VITAL_FEATURES)
     searched = []
     for name in options.candidates:
         stage(f"Searching {TITLES[name]}")
@@ -176,8 +178,8 @@ def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]
     model, pipeline = _fit(best.pipeline, learning, data, features, options.seed)
     stage("Fitting without the admission and its clock")
     bare = model
-    if features != VITAL_FEATURES:
-        bare, _ = _fit(best.pipeline, learning, data, VITAL_FEATURES, options.seed)
+    if vitals != features:
+        bare, _ = _fit(best.pipeline, learning, data, vitals, options.seed)
 
     stage(f"Measuring on {len(unseen):,} held-out patients")
     test = featurise(unseen)
@@ -219,6 +221,14 @@ def _require_enough(learning: Sequence[Stay], unseen: Sequence[Stay]) -> None:
                 f"outcome: at least {needed} of each are needed. Patients are held out by their "
                 "id; give more patients"
             )
+
+
+def _known(data: Dataset, features: Sequence[str]) -> tuple[str, ...]:
+    """The features that a tenth of the patients have: a feed may lack pressures or admissions."""
+    matrix = matrix_of(data, features)
+    starts = np.flatnonzero(np.diff(data.patient, prepend=-1))
+    share = np.logical_or.reduceat(~np.isnan(matrix), starts).mean(axis=0)
+    return tuple(name for name, part in zip(features, share, strict=True) if part >= _RARE)
 
 
 def _fit(

@@ -16,7 +16,9 @@ from models.features import VITAL_FEATURES
 from models.metrics import auroc
 from models.plots import plots
 from models.search import FOLDS, folds, sample
+from models.stay import Stay
 from models.training import Options, Trained, TrainingError, stage_count, train
+from models.vitals import index_of
 from tests.unit.made_patients import made_patients
 
 pytestmark = pytest.mark.unit
@@ -108,6 +110,21 @@ def test_a_model_of_vital_signs_alone_knows_nothing_of_the_admission() -> None:
     bare = trained.data.X.copy()
     bare[:, len(VITAL_FEATURES) :] = np.nan
     np.testing.assert_array_equal(trained.model.score(bare).probability, risk)
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_a_feed_without_pressures_and_admissions_can_be_trained_on(name: str) -> None:
+    def poor(stay: Stay) -> Stay:
+        values = stay.values.copy()
+        values[:, index_of("sbp") :] = np.nan
+        nothing = float("nan")
+        return replace(stay, values=values, age=nothing, sex=None, hours_before_icu=nothing)
+
+    patients = [poor(stay) for stay in made_patients(90)]
+    found = train(patients, replace(QUICK, candidates=(name,)))
+    assert {"age", "sex", "sbp", "shock_index"}.isdisjoint(found.model.features)
+    assert {"heart_rate", "icu_hours"} <= set(found.model.features)
+    assert found.rows[0].report.auroc > 0.9
 
 
 def test_each_step_is_announced_once() -> None:
