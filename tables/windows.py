@@ -20,7 +20,7 @@ Pure: knows neither Faust nor Kafka, only a store of bytes per partition.
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,8 +106,9 @@ class _Patient:
     slot: int
     state: State
     origins: dict[int, int]
-    #: Context that redelivered readings were scored with the first time, by source and offset.
-    seen: dict[tuple[int, int], NDArray[np.int64]]
+    #: Log rows of readings that will be delivered again, by source, offset and observed time: they
+    #: were scored with the context in there.
+    ahead: dict[tuple[int, int, int], NDArray[np.int64]]
 
 
 class Windows:
@@ -173,17 +174,15 @@ class Windows:
             outcomes=np.full(n, REPEATED, np.int8),
             writes=[],
         )
-        for i, patient in enumerate(patients):
-            if patient.seen:
-                place = readings.source, int(readings.offsets[i])
-                readings.context[i] = patient.seen.pop(place, readings.context[i])
-        fresh = self._fresh(readings, patients)
+        again = _with_their_context(readings, patients)
         slots = np.array([patient.slot for patient in patients], np.int64)
         # An offset before the base comes when an operator sets the offsets back: the window has
         # gone past such a reading, so it is answered from what is known and changes nothing. With
         # a newer observed time it is no repeat, but the first reading of a topic made anew.
         bounds = np.array([patient.state.bounds[readings.source] for patient in patients], np.int64)
-        known = (readings.offsets < bounds) & (readings.at_ms <= self._windows[slots, NEWEST])
+        newest = np.array([patient.state.base[NEWEST] for patient in patients], np.int64)
+        known = (readings.offsets < bounds) & (readings.at_ms <= newest)
+        fresh = self._fresh(readings, patients) | known
         if fresh.all():
             self._replay(readings, slots, known, applied)
         elif fresh.any():
@@ -202,10 +201,14 @@ class Windows:
             if fresh[i] and not known[i]:
                 touched.setdefault(key, []).append(i)
         for key, taken in touched.items():
-            state = patients[taken[0]].state
+            patient = patients[taken[0]]
+            state = patient.state
             state.log = np.concatenate((state.log, rows[taken]))
             self._fold(readings.partition, state)
-            applied.writes.append((key, encode(state)))
+            if not again[taken].all():  # all of it has come, or it never will: a topic made anew
+                source = readings.source
+                patient.ahead = {at: row for at, row in patient.ahead.items() if at[0] != source}
+            applied.writes.append((key, encode(self._to_store(readings.partition, patient))))
             applied.longest_log = max(applied.longest_log, len(state.log))
         return applied
 
@@ -235,15 +238,19 @@ class Windows:
         fresh = np.ones(len(patients), np.bool_)
         if readings.origins[:, 0].max() < 0:
             return fresh
+        newest: dict[int, int] = {}
         for i, (patient, (origin, offset)) in enumerate(
             zip(patients, readings.origins.tolist(), strict=True)
         ):
-            if origin < 0:
-                continue
-            if offset <= patient.origins.get(origin, -1):
+            before = newest.get(patient.slot, int(self._windows[patient.slot, NEWEST]))
+            at_ms = int(readings.at_ms[i])
+            # a repeat is never newer; a reading of a topic made anew is
+            if origin >= 0 and offset <= patient.origins.get(origin, -1) and at_ms <= before:
                 fresh[i] = False
-            else:
+                continue
+            if origin >= 0:
                 patient.origins[origin] = offset
+            newest[patient.slot] = max(before, at_ms)
         return fresh
 
     def _patient(self, partition: int, key: bytes) -> _Patient:
@@ -256,17 +263,22 @@ class Windows:
         # What lies ahead of the consumer will be delivered again. An admission may have come since:
         # such a reading keeps the context that it had the first time.
         behind = state.log[:, OFFSET] < self._next[partition][state.log[:, SOURCE]]
-        seen = {
-            (int(row[SOURCE]), int(row[OFFSET])): row[CONTEXT_AT:ORIGIN].copy()
-            for row in state.log[~behind]
+        ahead = {
+            (int(row[SOURCE]), int(row[OFFSET]), int(row[AT_MS])): row for row in state.log[~behind]
         }
         state.log = state.log[behind]
         slot = self._free.pop() if self._free else self._patients.popitem(last=False)[1].slot
         self._windows[slot] = state.base
         self._take_in(self._windows[slot], state.log)
         origins = dict(_newest_origins(state.origins, state.log).tolist())
-        patient = self._patients[partition, key] = _Patient(slot, state, origins, seen)
+        patient = self._patients[partition, key] = _Patient(slot, state, origins, ahead)
         return patient
+
+    def _to_store(self, partition: int, patient: _Patient) -> State:
+        """State with the rows that will still be delivered again: a crash may come before."""
+        state, following = patient.state, self._next[partition]
+        ahead = [row for row in patient.ahead.values() if row[OFFSET] >= following[row[SOURCE]]]
+        return replace(state, log=np.concatenate((state.log, ahead))) if ahead else state
 
     def _fold(self, partition: int, state: State) -> None:
         """Move what has been committed from the log into the base."""
@@ -296,14 +308,25 @@ class Windows:
             )
 
 
+def _with_their_context(readings: Readings, patients: list[_Patient]) -> NDArray[np.bool_]:
+    """Give readings that are delivered again the context they had, and tell which they are."""
+    again = np.zeros(len(patients), np.bool_)
+    for i, patient in enumerate(patients):
+        if patient.ahead:
+            place = readings.source, int(readings.offsets[i]), int(readings.at_ms[i])
+            row = patient.ahead.pop(place, None)
+            if row is not None:
+                again[i] = True
+                readings.context[i] = row[CONTEXT_AT:ORIGIN]
+    return again
+
+
 def _newest_origins(origins: NDArray[np.int64], log: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Origins with those of the log, the newest offset of each partition."""
+    """Origins with those of the log, the last offset of each partition."""
     routed = log[log[:, ORIGIN] >= 0]
     if not len(routed):
         return origins
-    newest = dict(origins.tolist())
-    for origin, offset in routed[:, [ORIGIN, ORIGIN_OFFSET]].tolist():
-        newest[origin] = max(offset, newest.get(origin, -1))
+    newest = dict(origins.tolist()) | dict(routed[:, [ORIGIN, ORIGIN_OFFSET]].tolist())
     return np.array(sorted(newest.items()), np.int64)
 
 
