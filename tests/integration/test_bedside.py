@@ -59,6 +59,8 @@ async def test_real_patients_get_the_offline_probability(
     records = await _replayed(live, stays, worker)
 
     assert streamed(parsed(records), stays) == offline(stays)
+    logged = worker.log.read_text()
+    assert not [stay.patient_id for stay in stays if stay.patient_id in logged]
 
 
 async def test_a_recommendation_keeps_its_contract_and_shows_its_basis(
