@@ -37,12 +37,14 @@ def patient_key(given: object) -> str:
         ValueError: neither text nor a whole number, empty, or longer than 128 characters.
     """
     if isinstance(given, str):
-        if given and len(given) <= 128:
-            return given
-        raise ValueError("patient_id is empty" if not given else "patient_id: over 128 characters")
-    if isinstance(given, int | float) and not isinstance(given, bool) and given == given // 1:
-        return str(int(given))
-    raise ValueError("patient_id is neither text nor a whole number")
+        text = given
+    elif isinstance(given, int | float) and not isinstance(given, bool) and given == given // 1:
+        text = str(int(given))
+    else:
+        raise ValueError("patient_id is neither text nor a whole number")
+    if 1 <= len(text) <= 128:
+        return text
+    raise ValueError("patient_id: over 128 characters" if text else "patient_id is empty")
 
 
 PatientId = Annotated[str, BeforeValidator(patient_key), Field(min_length=1, max_length=128)]
