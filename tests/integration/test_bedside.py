@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.live import Worker, parsed, read
 Start = Callable[[Settings], Worker]
 
 
-async def _replayed(live: Settings, stays: list[Stay], worker: Worker) -> list[bytes]:
+async def _replayed(live: Settings, stays: list[Stay], worker: Worker) -> list[Any]:
     await ensure(live)
     await Replay(live, stays, rate=None).run()
     readings = sum(len(stay.seconds) for stay in stays)
