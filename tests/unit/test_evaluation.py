@@ -1,8 +1,10 @@
 """Figures of a model beside the rules and the clock, and its predictions as files."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -21,7 +23,8 @@ from models.evaluation import (
 from models.features import FEATURES, GROUPS
 from models.metrics import auroc
 from models.registry import SHIPPED, load_model
-from models.risk import Scores, Tiers
+from models.risk import RiskModel, Scores, Tiers
+from models.search import labels_of, stay_labels
 from models.stay import FEMALE, MALE
 from models.utility import normalised_utility
 from streams.commands.evaluate import evaluate
@@ -30,26 +33,34 @@ from tests.unit.made_patients import made_patients, write_charts
 pytestmark = pytest.mark.unit
 
 
-class PulseModel:
+class Pulse(RiskModel):
     """The higher the pulse, the higher the risk."""
-
-    name, version, threshold = "pulse", "1", 0.5
-    features = FEATURES
-    tiers = Tiers(0.5, 0.6, 0.7)
 
     def score(self, features: NDArray[np.float64]) -> Scores:
         p = np.clip(np.nan_to_num(features[:, FEATURES.index("heart_rate")]) / 200, 0, 1)
         return Scores(p, np.zeros((len(p), len(GROUPS))), p)
 
+    def files(self) -> dict[str, bytes]:
+        return {}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], **spec: Any) -> Self:
+        return cls(**spec)
+
+
+PULSE = Pulse(
+    name="pulse", version="1", features=FEATURES, threshold=0.5, tiers=Tiers(0.5, 0.6, 0.7)
+)
+
 
 def test_a_models_row_is_its_report_at_its_own_threshold() -> None:
     stays = made_patients(9)
     data = featurise(stays)
-    row = model_row("pulse", stays, data, PulseModel())
-    risk = PulseModel().score(data.X).probability
-    labels = [stay.labels for stay in stays]
+    row = model_row("pulse", stays, data, PULSE)
+    risk = PULSE.score(data.X).probability
+    labels = stay_labels(stays)
     alarms = [part >= 0.5 for part in data.per_stay(risk, 9)]
-    assert row.report.auroc == auroc(data.labels, risk)
+    assert row.report.auroc == auroc(labels_of(data), risk)
     assert row.report.utility == pytest.approx(normalised_utility(labels, alarms))
 
 
@@ -58,7 +69,7 @@ def test_the_rules_are_measured_at_their_usual_points_and_the_clock_at_its_hour(
     data = featurise(stays)
     rows = {row.name: row.report for row in rule_rows(stays, data)}
     assert list(rows) == ["qSOFA ≥ 2", "SIRS ≥ 2", "NEWS2 ≥ 5", "ICU clock ≥ 53 h"]
-    labels = [stay.labels for stay in stays]
+    labels = stay_labels(stays)
     news2 = data.per_stay(data.X[:, FEATURES.index("news2")], 6)
     charted = normalised_utility(labels, [points >= 5 for points in news2])
     assert rows["NEWS2 ≥ 5"].utility == pytest.approx(charted)
@@ -87,7 +98,7 @@ def test_groups_are_hospital_sex_and_age_and_each_patient_is_in_one_of_each() ->
             )
         )
     ]
-    rows = subgroup_rows(stays, featurise(stays), PulseModel())
+    rows = subgroup_rows(stays, featurise(stays), PULSE)
     assert {row.name: row.report.patients for row in rows} == {
         "age under 50": 2,
         "age 50 to 64": 2,
@@ -102,7 +113,7 @@ def test_groups_are_hospital_sex_and_age_and_each_patient_is_in_one_of_each() ->
 
 def test_a_patient_of_another_source_has_no_hospital() -> None:
     stays = [replace(stay, patient_id="bed-7", age=float("nan")) for stay in made_patients(1)]
-    assert {row.name for row in subgroup_rows(stays, featurise(stays), PulseModel())} <= {
+    assert {row.name for row in subgroup_rows(stays, featurise(stays), PULSE)} <= {
         "women",
         "men",
     }
@@ -113,7 +124,7 @@ def test_predictions_are_files_as_the_challenge_wants_them_with_every_digit(
 ) -> None:
     stays = made_patients(3, hours=4)
     data = featurise(stays)
-    risk = probabilities(PulseModel(), data, 3)
+    risk = probabilities(PULSE, data, 3)
     risk[0][:] = [0.1 + 0.2, np.nextafter(0.5, 0), 0.5, 1e-17]
     write_predictions(stays, risk, 0.5, tmp_path / "new")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import registry
 from models.dataset import featurise
 from models.publish import write_model
 from models.registry import SHIPPED, ModelError, load_champion, load_model, save_model
@@ -84,7 +83,7 @@ def test_a_folder_cut_short_while_it_was_written_does_not_load(
     def fail(*_: object, **__: object) -> str:
         raise OSError("disk full")
 
-    monkeypatch.setattr(registry.json, "dumps", fail)
+    monkeypatch.setattr(json, "dumps", fail)
     with pytest.raises(OSError, match="disk full"):
         save_model(trained.model, tmp_path)
     monkeypatch.undo()

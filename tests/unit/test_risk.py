@@ -212,7 +212,7 @@ def test_a_feature_that_is_not_computed_here_is_named() -> None:
 
 
 def test_a_pipeline_with_code_of_its_own_is_refused() -> None:
-    import skops.io
+    import skops.io  # type: ignore[import-untyped]
     from sklearn.preprocessing import FunctionTransformer
 
     model, _ = made_model("random_forest")

@@ -15,7 +15,7 @@ from models.evaluation import probabilities
 from models.features import VITAL_FEATURES
 from models.metrics import auroc
 from models.plots import plots
-from models.search import FOLDS, folds, sample
+from models.search import FOLDS, folds, labels_of, sample
 from models.stay import Stay
 from models.training import Options, Trained, TrainingError, stage_count, train
 from models.vitals import index_of
@@ -91,7 +91,7 @@ def test_the_figures_come_from_the_held_out_patients(trained: Trained) -> None:
     data = featurise(trained.stays)
     found = trained.rows[0].report
     assert found.patients == len(trained.stays)
-    assert found.auroc == auroc(data.labels, trained.model.score(data.X).probability)
+    assert found.auroc == auroc(labels_of(data), trained.model.score(data.X).probability)
 
 
 def test_the_clock_the_rules_and_a_model_without_the_clock_are_measured_too(
