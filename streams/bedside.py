@@ -232,7 +232,8 @@ def origin_header(record: Any) -> tuple[str, bytes]:
 
 def _origin(record: Any) -> tuple[str, int, int]:
     """Where a reading was first read from; partition -1 where the record does not tell."""
-    for name, value in record.headers:
+    # our router's header comes last: one before it is the producer's, and not to be believed
+    for name, value in reversed(record.headers):
         if name == ORIGIN_HEADER:
             topic, partition, offset = value.decode().rsplit("/", 2)
             return topic, int(partition), int(offset)

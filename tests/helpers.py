@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features import FEATURES, GROUPS, ORIGINAL_FEATURES, replay
+from models.risk import Scores, Tiers
 from models.vitals import MISSING, SCALE, VITALS, index_of
 from models.window import CONTEXT, empty_window
 
@@ -21,12 +22,11 @@ __all__ = [
     "NOBODY",
     "SECOND",
     "T0",
+    "TIERS",
     "Observed",
     "Record",
     "Replayed",
     "StubModel",
-    "StubScores",
-    "StubTiers",
     "bits",
     "reading",
     "row",
@@ -176,20 +176,7 @@ def reading(patient_id: Any = "p1", **fields: Any) -> bytes:
     ).encode()
 
 
-class StubTiers(NamedTuple):
-    """Cut points of `StubModel`."""
-
-    watch: float = 0.02
-    warning: float = 0.05
-    urgent: float = 0.10
-
-
-@dataclass(eq=False)
-class StubScores:
-    """What `StubModel` returns."""
-
-    probability: Floats
-    contributions: Floats
+TIERS = Tiers(watch=0.02, warning=0.05, urgent=0.10)
 
 
 @dataclass(eq=False)
@@ -200,9 +187,9 @@ class StubModel:
     contributions: Mapping[str, float] = field(default_factory=lambda: {"heart_rate": 1.0})
     name: str = "stub"
     version: str = "1"
-    tiers: StubTiers = field(default_factory=StubTiers)
+    tiers: Tiers = TIERS
 
-    def score(self, features: Floats) -> StubScores:
+    def score(self, features: Floats) -> Scores:
         """Score rows of `FEATURES`."""
         if self.probability is None:
             probability = np.nan_to_num(features[:, 0], nan=50) / 1000
@@ -211,4 +198,4 @@ class StubModel:
         contributions = np.zeros((len(features), len(GROUPS)))
         for name, value in self.contributions.items():
             contributions[:, GROUPS.index(name)] = value
-        return StubScores(probability, contributions)
+        return Scores(probability, contributions, np.zeros(len(features)))
