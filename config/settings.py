@@ -30,7 +30,10 @@ def _default_cache() -> Path:
 class Settings(BaseSettings):
     """Settings, each with its default; ``VIGIL_GRACE_HOURS=2`` sets ``grace_hours``."""
 
-    model_config = SettingsConfigDict(env_prefix="VIGIL_", extra="ignore", frozen=True)
+    # no input in errors: it would show the password beside a mistake in another setting
+    model_config = SettingsConfigDict(
+        env_prefix="VIGIL_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     # where things are kept
     home: Path = Field(Path(".vigil"), description="State of this installation: broker, tables.")
