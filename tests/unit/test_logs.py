@@ -1,0 +1,127 @@
+"""Logs: one JSON object a line where no terminal reads them."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.logging import RichHandler
+
+from config.logs import configure
+
+pytestmark = pytest.mark.unit
+
+log = logging.getLogger("tests.logs")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    names = ("", "aiokafka", "faust", "mode", "kafka")
+    levels = {name: logging.getLogger(name).level for name in names}
+    handlers = logging.getLogger().handlers[:]
+    yield
+    logging.getLogger().handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def lines(said: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in said.readouterr().err.splitlines()]
+
+
+def test_a_line_is_a_json_object_with_time_level_logger_and_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure()
+    log.warning("%d batches of %s", 3, "vitals")
+    (line,) = lines(capsys)
+    assert datetime.fromisoformat(line.pop("time")).tzinfo is not None
+    assert line == {"level": "warning", "logger": "tests.logs", "message": "3 batches of vitals"}
+
+
+def test_what_is_given_as_extra_stands_beside_the_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure()
+    log.info("committed", extra={"topic": "vitals", "offset": 7, "home": Path("/srv")})
+    (line,) = lines(capsys)
+    assert (line["topic"], line["offset"], line["home"]) == ("vitals", 7, "/srv")
+
+
+def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure()
+    try:
+        raise ValueError("no such partition")
+    except ValueError:
+        log.exception("could not commit")
+    (line,) = lines(capsys)
+    assert line["message"] == "could not commit"
+    assert "ValueError: no such partition" in line["exception"]
+    assert "Traceback" in line["exception"]
+
+
+@pytest.mark.parametrize("text", ['quotes " and \\', "two\nlines", "Łukasz 🫀", "\x1b[31mred"])
+def test_no_text_breaks_a_line(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    configure()
+    log.info(text)
+    (line,) = lines(capsys)
+    assert line["message"] == text
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [(logging.INFO, ["info", "warning"]), ("WARNING", ["warning"]),
+     (logging.DEBUG, ["debug", "info", "warning"])],
+)  # fmt: skip
+def test_only_what_the_level_lets_through_is_written(
+    capsys: pytest.CaptureFixture[str], level: int | str, said: list[str]
+) -> None:
+    configure(level)
+    log.debug("x")
+    log.info("x")
+    log.warning("x")
+    assert [line["level"] for line in lines(capsys)] == said
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, "INFO", logging.WARNING])
+def test_the_engine_and_the_client_speak_up_from_warnings_on(
+    capsys: pytest.CaptureFixture[str], level: int | str
+) -> None:
+    configure(level)
+    for name in ("aiokafka.consumer", "faust", "mode.worker", "kafka"):
+        logging.getLogger(name).info("joined")
+        logging.getLogger(name).warning("lost")
+    assert [line["message"] for line in lines(capsys)] == ["lost"] * 4
+
+
+def test_a_level_above_warning_holds_for_them_too(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("ERROR")
+    logging.getLogger("aiokafka").warning("lost")
+    assert lines(capsys) == []
+
+
+def test_on_a_terminal_lines_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    configure()
+    assert any(isinstance(handler, RichHandler) for handler in logging.getLogger().handlers)
+    log.warning("lost a broker")
+    assert "lost a broker" in terminal.getvalue()
+    assert "{" not in terminal.getvalue()
+
+
+def test_configuring_again_does_not_write_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    configure()
+    configure()
+    log.info("once")
+    assert len(lines(capsys)) == 1

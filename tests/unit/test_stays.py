@@ -1,0 +1,145 @@
+"""Who a patient is: from an admission to a small state and back."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.vitals import MISSING
+from streams.events import Admission, struct_of
+from tables.stays import NOBODY, StayFacts, Stays
+from tests.helpers import HOUR, T0, who
+
+pytestmark = pytest.mark.unit
+
+AdmissionRow: Any = struct_of(Admission)
+MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def admission(**facts: Any) -> Any:
+    return AdmissionRow(**{**dict.fromkeys(Admission.model_fields), "patient_id": "a", **facts})
+
+
+class Store:
+    """A store that counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.states: dict[tuple[int, bytes], bytes] = {}
+        self.asked = 0
+
+    def load(self, partition: int, key: bytes) -> bytes | None:
+        self.asked += 1
+        return self.states.get((partition, key))
+
+
+def test_an_admission_becomes_the_context_of_a_window() -> None:
+    stays = Stays(Store().load, capacity=9)
+    stays.admit(
+        0,
+        b"a",
+        admission(
+            age_years=61.54,
+            sex="male",
+            icu_admitted_at=MIDNIGHT,
+            hospital_admitted_at=MIDNIGHT - timedelta(hours=5),
+            unit_id="ICU 2",
+        ),
+    )
+    facts = stays.get(0, b"a")
+    assert facts == StayFacts((6154, 1, T0, T0 - 5 * HOUR), "ICU 2")
+    np.testing.assert_array_equal(stays.contexts([facts]), [who(61.54, 1, T0, T0 - 5 * HOUR)])
+
+
+def test_what_an_admission_does_not_tell_is_not_known() -> None:
+    stays = Stays(Store().load, capacity=9)
+    stays.admit(0, b"a", admission(sex="female"))
+    facts = stays.get(0, b"a")
+    assert facts is not None
+    assert facts.context == (MISSING, 0, MISSING, MISSING)
+    assert facts.unit_id is None
+
+
+def test_an_age_of_nought_is_known() -> None:
+    stays = Stays(Store().load, capacity=9)
+    stays.admit(0, b"a", admission(age_years=0.0))
+    facts = stays.get(0, b"a")
+    assert facts is not None
+    assert facts.context[0] == 0
+
+
+@given(
+    st.one_of(st.none(), st.floats(0, 130)),
+    st.sampled_from([None, "female", "male"]),
+    st.one_of(st.none(), st.datetimes(timezones=st.just(timezone(timedelta(hours=2))))),
+    st.one_of(st.none(), st.text()),
+)
+def test_a_state_comes_back_from_the_store_as_it_was(
+    age: float | None, sex: str | None, icu: datetime | None, unit: str | None
+) -> None:
+    store = Store()
+    stays = Stays(store.load, capacity=9)
+    told = admission(age_years=age, sex=sex, icu_admitted_at=icu, unit_id=unit)
+    store.states[3, b"a"] = stays.admit(3, b"a", told)
+    again = Stays(store.load, capacity=9)
+    assert again.get(3, b"a") == stays.get(3, b"a")
+
+
+def test_a_later_admission_replaces_the_earlier_one_whole() -> None:
+    stays = Stays(Store().load, capacity=9)
+    stays.admit(0, b"a", admission(age_years=50.0, unit_id="ICU 1"))
+    stays.admit(0, b"a", admission(sex="male"))
+    assert stays.get(0, b"a") == StayFacts((MISSING, 1, MISSING, MISSING), None)
+
+
+def test_a_discharged_patient_is_nobody_whatever_the_store_still_holds() -> None:
+    store = Store()
+    stays = Stays(store.load, capacity=9)
+    store.states[0, b"a"] = stays.admit(0, b"a", admission(age_years=50.0))
+    stays.discharge(0, b"a")
+    assert stays.get(0, b"a") is None
+    np.testing.assert_array_equal(stays.contexts([None]), [NOBODY.context])
+    assert set(NOBODY.context) == {MISSING}
+
+
+def test_the_store_is_asked_once_of_a_patient_it_does_not_know() -> None:
+    store = Store()
+    stays = Stays(store.load, capacity=9)
+    assert [stays.get(0, b"a") for _ in range(3)] == [None, None, None]
+    assert store.asked == 1
+
+
+def test_the_least_recently_asked_for_makes_room() -> None:
+    store = Store()
+    stays = Stays(store.load, capacity=2)
+    for key in (b"a", b"b", b"a", b"c", b"a"):
+        stays.get(0, key)
+    assert store.asked == 3
+    stays.get(0, b"b")
+    assert store.asked == 4
+
+
+def test_patients_of_one_name_on_two_partitions_are_two() -> None:
+    stays = Stays(Store().load, capacity=9)
+    stays.admit(0, b"a", admission(age_years=50.0))
+    assert stays.get(1, b"a") is None
+
+
+def test_a_partition_that_was_revoked_is_read_from_the_store_when_it_comes_back() -> None:
+    store = Store()
+    stays = Stays(store.load, capacity=9)
+    for partition in (0, 1):
+        stays.admit(partition, b"a", admission(age_years=50.0))
+    other = Stays(store.load, capacity=9)
+    store.states[0, b"a"] = other.admit(0, b"a", admission(age_years=60.0))
+    stays.forget(0)
+    newer, kept = stays.get(0, b"a"), stays.get(1, b"a")
+    assert newer is not None
+    assert kept is not None
+    assert (newer.context[0], kept.context[0]) == (6000, 5000)
+
+
+def test_contexts_of_nobody_at_all_have_no_rows() -> None:
+    assert Stays(Store().load, capacity=9).contexts([]).shape == (0, 4)
