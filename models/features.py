@@ -48,11 +48,12 @@ from models.window import (
     RECENT_FIELDS,
     SEX,
     SLOT_COUNT_AT,
-    SLOT_MS,
     SLOT_SUM_AT,
     SUM_AT,
     VITAL_COUNT,
+    hour_of,
     observe,
+    slot_of,
 )
 
 __all__ = [
@@ -200,10 +201,10 @@ def _current(window: NDArray[np.int64], column: int, at_ms: int) -> float:
     measured = window[MEASURED_AT + column]
     if measured == MISSING:
         return math.nan
-    hour = _measured_hour(window, column, at_ms // HOUR_MS)
+    hour = _measured_hour(window, column, hour_of(at_ms))
     if hour == MISSING:
         return math.nan
-    if measured // SLOT_MS <= at_ms // SLOT_MS:
+    if slot_of(measured) <= slot_of(at_ms):
         return window[SLOT_SUM_AT + column] / (window[SLOT_COUNT_AT + column] * SCALE)
     return _hourly_mean(window, column, hour)
 
@@ -258,7 +259,7 @@ def _original(
 @kernel
 def _features(window: NDArray[np.int64], at_ms: int, out: NDArray[np.float64]) -> None:
     """All of `FEATURES` for a reading that the window has taken in."""
-    hour = at_ms // HOUR_MS
+    hour = hour_of(at_ms)
     measured_6h = 0.0
     measured_24h = 0.0
     for vital in range(len(CURRENT)):

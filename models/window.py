@@ -17,6 +17,9 @@ hours of a patient cost the same memory at any rate. **Why five minutes.** A cur
 the mean of the running hour would hide a patient who crashes at ten to; a single second would be
 noise.
 
+**Which hour.** An hour includes its end and not its beginning: a chart gives the value of 9 to 10
+o'clock the time 10:00, and a monitor's readings after 9:00 up to 10:00 are the same hour.
+
 Event time alone decides: the window knows no clock and no order of arrival but its own readings'.
 """
 
@@ -36,7 +39,9 @@ __all__ = [
     "SLOT_MS",
     "WIDTH",
     "empty_window",
+    "hour_of",
     "observe",
+    "slot_of",
     "take_in",
 ]
 
@@ -91,6 +96,18 @@ def empty_window() -> NDArray[np.int64]:
     window[MEASURED_AT:SLOT_COUNT_AT] = MISSING
     window[HOUR_AT:COUNT_AT] = MISSING
     return window
+
+
+@kernel
+def hour_of(at_ms: int) -> int:
+    """Hour of a time, counted from 1970; a whole hour ends the hour before it."""
+    return (at_ms - 1) // HOUR_MS
+
+
+@kernel
+def slot_of(at_ms: int) -> int:
+    """Five-minute slot of a time, counted as `hour_of` counts."""
+    return (at_ms - 1) // SLOT_MS
 
 
 @kernel
@@ -154,7 +171,7 @@ def observe(
 
     _remember_recent(window, at_ms, values[_PULSE], values[_TEMPERATURE])
 
-    hour = at_ms // HOUR_MS
+    hour = hour_of(at_ms)
     bucket = hour % HOURS
     held = window[HOUR_AT + bucket]
     if held < hour:  # the ring has come round: what it held is out of every window
@@ -168,15 +185,15 @@ def observe(
                 window[COUNT_AT + bucket * VITAL_COUNT + v] += 1
                 window[SUM_AT + bucket * VITAL_COUNT + v] += values[v]
 
-    slot = at_ms // SLOT_MS
+    slot = slot_of(at_ms)
     for v in range(VITAL_COUNT):
         if values[v] == MISSING:
             continue
         measured = window[MEASURED_AT + v]
-        if measured == MISSING or slot > measured // SLOT_MS:
+        if measured == MISSING or slot > slot_of(measured):
             window[SLOT_COUNT_AT + v] = 0
             window[SLOT_SUM_AT + v] = 0
-        elif slot < measured // SLOT_MS:
+        elif slot < slot_of(measured):
             continue
         window[SLOT_COUNT_AT + v] += 1
         window[SLOT_SUM_AT + v] += values[v]

@@ -39,7 +39,7 @@ def afternoon() -> Replayed:
         [
             at(0, heart_rate=80, sbp=120, dbp=80),
             at(1, heart_rate=90),
-            at(2, heart_rate=100),
+            at(2.1, heart_rate=100),
             at(2.5, heart_rate=110, temperature=38.4, resp_rate=23, spo2=95),
         ],
         context=who(age=61.5, sex=1, icu_ms=T0 - 90 * MINUTE, hospital_ms=T0 - 12 * HOUR),
@@ -114,33 +114,42 @@ def test_the_first_reading_has_a_mean_and_no_step(afternoon: Replayed) -> None:
 
 
 def test_the_current_value_is_the_mean_of_the_newest_five_minutes() -> None:
-    readings = [at(0, spo2=80), *(at((5 * 60 + s) / 3600, spo2=90 + s) for s in (0, 4, 8))]
+    readings = [at(0, spo2=80), *(at((5 * 60 + s) / 3600, spo2=90 + s) for s in (1, 4, 7))]
     assert run(readings).last("spo2") == 94
     assert run(readings[:1]).last("spo2") == 80
 
 
 def test_one_bad_second_among_five_minutes_is_not_the_current_value() -> None:
-    seconds = [at(s / 3600, heart_rate=200 if s == 299 else 80) for s in range(300)]
+    seconds = [at(s / 3600, heart_rate=200 if s == 300 else 80) for s in range(1, 301)]
     assert run(seconds).last("heart_rate") == pytest.approx(80.4)
 
 
-def test_five_minutes_begin_at_whole_fives_and_a_new_one_starts_afresh() -> None:
-    readings = [at((4 * 60 + 59) / 3600, spo2=80), at(5 / 60, spo2=99)]
+def test_five_minutes_begin_after_whole_fives_and_a_new_one_starts_afresh() -> None:
+    readings = [at(4 / 60, spo2=80), at(5 / 60, spo2=90), at(5 / 60 + 1 / 3600, spo2=99)]
+    assert run(readings[:2]).last("spo2") == 85
     assert run(readings).last("spo2") == 99
 
 
 def test_windows_reach_back_over_whole_hours_that_end_with_the_readings_own() -> None:
-    readings = [at(h, heart_rate=60 + h) for h in range(30)]
-    result = run([*readings, at(30.999, heart_rate=90)])
+    readings = [at(h + 0.5, heart_rate=60 + h) for h in range(30)]
+    result = run([*readings, at(31, heart_rate=90)])
     assert result.last("heart_rate_min_6h") == 60 + 25
     assert result.last("heart_rate_count_6h") == 6
     assert result.last("heart_rate_min_24h") == 60 + 7
     assert result.last("heart_rate_count_24h") == 24
 
 
+def test_a_whole_hour_belongs_to_the_hour_that_it_ends() -> None:
+    readings = [at(0.25, heart_rate=60), at(1, heart_rate=80)]
+    assert run(readings).last("heart_rate_mean_6h") == 70
+    after = run([*readings, Observed(T0 + HOUR + 1, row(heart_rate=100))])
+    assert after.last("heart_rate_mean_6h") == 85
+    assert after.last("heart_rate_count_6h") == 2
+
+
 def test_a_mean_is_over_hours_however_many_readings_an_hour_has() -> None:
-    hour_of_seconds = [at(s / 3600, heart_rate=60) for s in range(0, 3600, 10)]
-    result = run([*hour_of_seconds, at(1, heart_rate=100)])
+    hour_of_seconds = [at(s / 3600, heart_rate=60) for s in range(10, 3601, 10)]
+    result = run([*hour_of_seconds, at(1.01, heart_rate=100)])
     assert result.last("heart_rate_mean_6h") == 80
     assert result.last("heart_rate_count_6h") == 2
 
@@ -316,20 +325,20 @@ class Plain:
         return values
 
     def vital(self, name: str, now_ms: int) -> dict[str, float]:
-        hour = now_ms // HOUR
+        hour = hour_of(now_ms)
         values = self.source(name)
         by_hour: dict[int, list[float]] = {}
         for ms, value in values:
-            by_hour.setdefault(ms // HOUR, []).append(value)
+            by_hour.setdefault(hour_of(ms), []).append(value)
         means = {h: sum(v) / len(v) for h, v in by_hour.items() if hour - 24 < h <= hour}
         out = {"hours_ago": NAN, "step": NAN}
         current = NAN
         if values:
             newest = max(ms for ms, _ in values)
             out["hours_ago"] = max(now_ms - newest, 0) / HOUR
-            slot = newest // (5 * MINUTE)
-            if means and slot <= now_ms // (5 * MINUTE):
-                current = mean([v for ms, v in values if ms // (5 * MINUTE) == slot])
+            slot = slot_of(newest)
+            if means and slot <= slot_of(now_ms):
+                current = mean([v for ms, v in values if slot_of(ms) == slot])
             elif means:
                 current = means[max(means)]
         if len(means) > 1:
@@ -355,6 +364,14 @@ class Plain:
             mean(pulses) / 100,
             heart / resp if MISSING not in (heart, resp) else NAN,
         ]
+
+
+def hour_of(ms: int) -> int:
+    return math.ceil(ms / HOUR) - 1
+
+
+def slot_of(ms: int) -> int:
+    return math.ceil(ms / (5 * MINUTE)) - 1
 
 
 def mean(values: Sequence[float]) -> float:

@@ -131,7 +131,8 @@ def test_a_reading_without_a_value_is_taken_and_measures_nothing() -> None:
 
 def test_an_hour_of_readings_a_second_is_kept_as_its_exact_sum_and_count() -> None:
     values = [round(60 + (i * 7919 % 4000) / 100, 2) for i in range(3600)]
-    window = run([Observed(T0 + i * SECOND, row(temperature=v)) for i, v in enumerate(values)])
+    feed = [Observed(T0 + i * SECOND, row(temperature=v)) for i, v in enumerate(values, start=1)]
+    window = run(feed)
     cell = (T0 // HOUR % HOURS) * VITAL_COUNT + 3
     assert window.windows[0, COUNT_AT + cell] == 3600
     assert window.windows[0, SUM_AT + cell] == sum(round(v * 100) for v in values)
