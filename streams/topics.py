@@ -100,6 +100,8 @@ def catalogue(settings: Settings) -> Catalogue:
             "Vital signs that came without their patient's key, sent on by patient.",
             Reading,
             retention_ms=week,
+            # the time a reading was first produced at is its event time and part of its id
+            message_timestamp_type="CreateTime",
         ),
         vitals_late=topic(
             "vitals_late",

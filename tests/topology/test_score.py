@@ -122,6 +122,7 @@ async def test_a_reading_that_was_routed_twice_is_answered_once(bench: Bench) ->
             _reading(patient),
             patient.encode(),
             headers=[(ORIGIN_HEADER, b"vitals/1/77")],
+            timestamp=NOW_MS,  # the router sends it on under the time it was produced at
         )
         for offset in (0, 1)
     ]

@@ -51,6 +51,11 @@ def test_every_other_topic_has_an_end() -> None:
             assert int(topic.config["retention.ms"]) >= 7 * 86_400_000
 
 
+def test_a_routed_reading_keeps_the_time_it_was_produced_at_whatever_the_brokers_default() -> None:
+    config = catalogue(Settings()).vitals_routed.config
+    assert config["message.timestamp.type"] == "CreateTime"
+
+
 def test_a_dead_letter_of_the_largest_record_fits_its_topic() -> None:
     largest = 1_048_588  # bytes, Kafka's default of max.message.bytes
     dead_letters = catalogue(Settings()).dead_letters
