@@ -110,6 +110,9 @@ class Settings(BaseSettings):
                 f"broker_security_protocol={self.broker_security_protocol} needs "
                 "VIGIL_BROKER_SASL_USERNAME and VIGIL_BROKER_SASL_PASSWORD"
             )
+        names = [v for k, v in self if k.startswith("topic_") and k != "topic_prefix"]
+        if len(set(names)) < len(names):  # a worker would read what it writes
+            raise ValueError(f"every VIGIL_TOPIC_… needs a name of its own, not {sorted(names)}")
         if self.hot_patients < self.batch_max:
             raise ValueError("VIGIL_HOT_PATIENTS must be at least VIGIL_BATCH_MAX")
         if (self.broker_ssl_certfile is None) != (self.broker_ssl_keyfile is None):

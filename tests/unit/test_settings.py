@@ -109,6 +109,13 @@ def test_a_certificate_and_its_key_go_together(monkeypatch: pytest.MonkeyPatch, 
     assert "VIGIL_BROKER_SSL_CERTFILE and VIGIL_BROKER_SSL_KEYFILE go together" in said
 
 
+def test_two_topics_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Late readings sent to `vitals` would be read, found late and sent for ever."""
+    said = refused(monkeypatch, {"VIGIL_TOPIC_VITALS_LATE": "vitals"})
+    assert "every VIGIL_TOPIC_… needs a name of its own" in said
+    assert given(monkeypatch, {"VIGIL_TOPIC_VITALS_LATE": "late"}).topic_vitals_late == "late"
+
+
 # -- the broker
 
 
