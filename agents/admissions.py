@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from streams.application import VigilApp
 from streams.bedside import partition_of
 from streams.deadletters import encode
 from streams.events import Admission, patient_key, struct_of
+from streams.intake import record_bytes
 from streams.metrics import metrics
 from streams.outbox import Outbox
 from streams.topics import Catalogue
@@ -22,6 +24,9 @@ from tables.store import BatchTable
 __all__ = ["AdmissionsAgent"]
 
 log = logging.getLogger(__name__)
+
+#: How often a waiting reading looks whether admissions were read to the end.
+_LOOK_AGAIN_S = 0.01
 
 _AdmissionRow: Any = struct_of(Admission)
 _decode = msgspec.json.Decoder(_AdmissionRow).decode
@@ -35,7 +40,8 @@ class AdmissionsAgent:
 
     def __init__(self, app: VigilApp, topics: Catalogue, stays: Stays, table: BatchTable) -> None:
         self._app, self._topics, self._stays, self._table = app, topics, stays, table
-        self._read_to: dict[int, int] = {}
+        # assignment and offset: what an earlier assignment has read does not count
+        self._read_to: dict[int, tuple[int, int]] = {}
         self._progress = asyncio.Event()
 
     async def run(self, stream: Any) -> None:
@@ -57,18 +63,19 @@ class AdmissionsAgent:
         consumer = self._app.consumer
         if tp not in consumer.assignment():
             return
-        end = (await consumer.highwaters(tp))[tp]
+        end = await consumer.end_offset(tp)
         try:
             async with asyncio.timeout(self._app.settings.admissions_wait_s):
-                while max(self._read_to.get(partition, 0), consumer.resumed_at(tp)) < end:
-                    await self._progress.wait()
+                while not consumer.handled(tp, end, self._handled_to(partition)):
+                    # a fetch that brings no record tells nobody
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._progress.wait(), _LOOK_AGAIN_S)
         except TimeoutError:
             log.warning("admissions %d: not read to %d in time; scoring goes on", partition, end)
 
-    def forget(self, partition: int) -> None:
-        """Start afresh: the partition was assigned anew."""
-        self._read_to.pop(partition, None)
-        self._stays.forget(partition)
+    def _handled_to(self, partition: int) -> int:
+        assignment, offset = self._read_to.get(partition, (-1, 0))
+        return offset if assignment == self._app.consumer.assignment_number else 0
 
     async def _keep(self, event: Any) -> None:
         batch: Batch = event.value
@@ -77,12 +84,12 @@ class AdmissionsAgent:
         writes: list[tuple[bytes, bytes | None]] = []
         for record in batch.records:
             try:
-                key, admission = _read(record)
+                key, admission = _read(record, self._app.settings.max_reading_bytes)
             except ValueError as error:
                 metrics.dead_letters.labels(record.topic).inc()
-                outbox.add(
-                    self._topics.dead_letters.name, partition, None, encode(record, str(error))
-                )
+                dead_letters = self._topics.dead_letters.name
+                place = partition % self._app.sizes[dead_letters]
+                outbox.add(dead_letters, place, None, encode(record, str(error)))
                 continue
             home = partition_of(key, self._topics.admissions.partitions)
             if record.key != key or home != partition:
@@ -93,7 +100,7 @@ class AdmissionsAgent:
             else:
                 writes.append((key, self._stays.admit(partition, key, admission)))
         self._table.store(partition, writes, outbox)
-        self._read_to[partition] = batch.end
+        self._read_to[partition] = self._app.consumer.assignment_number, batch.end
         self._progress.set()
         self._progress = asyncio.Event()
         acks = await outbox.hand_over()
@@ -106,14 +113,20 @@ class AdmissionsAgent:
         work.done()
 
 
-def _read(record: Any) -> tuple[bytes, Any]:
+def _read(record: Any, max_bytes: int) -> tuple[bytes, Any]:
     """Return patient and admission, None for a tombstone; ValueError tells what is wrong."""
     if record.value is None:
         if record.key is None:
             raise ValueError("neither key nor value")
         return record.key, None
+    if (size := record_bytes(record)) > max_bytes:
+        raise ValueError(f"too large: {size} bytes, at most {max_bytes}")
     try:
         admission = _decode(record.value)
         return patient_key(admission.patient_id).encode(), admission
     except RecursionError as error:
         raise ValueError(f"not JSON: {error}") from None
+    except msgspec.ValidationError as error:
+        # msgspec quotes a value that is none of a list; reasons carry no values
+        place = str(error).rpartition(" - at ")[2]
+        raise ValueError(f"wrong type or missing field at {place}") from None

@@ -20,7 +20,7 @@ from agents.admissions import AdmissionsAgent
 from agents.work import Work, finish
 from config.clock import now_ms
 from streams.application import VigilApp, report_lag
-from streams.bedside import DIRECT, ROUTED, Bedside, Results, origin_header, partition_of
+from streams.bedside import DIRECT, ROUTED, Bedside, Results, partition_of, with_origin
 from streams.deadletters import DeadLetterLimit, encode
 from streams.intake import Reject
 from streams.metrics import metrics
@@ -60,7 +60,6 @@ class VitalsAgent:
         self._routing = asyncio.Lock()
         self._read_to: dict[int, int] = {}
         self._assignment = -1
-        self._partitions: dict[str, int] = {}
 
     async def run(self, stream: Any) -> None:
         """Take a batch, score it, send what came of it."""
@@ -80,8 +79,6 @@ class VitalsAgent:
 
     async def _handle(self, event: Any) -> None:
         batch: Batch = event.value
-        if batch.tp.topic not in self._partitions:
-            await self._count_partitions()
         self._resume()
         if batch.stale:
             return
@@ -91,7 +88,7 @@ class VitalsAgent:
             batch.records,
             partition,
             routed=source == ROUTED,
-            whole=self._partitions[batch.tp.topic] == self._topics.vitals_routed.partitions,
+            whole=self._app.sizes[batch.tp.topic] == self._topics.vitals_routed.partitions,
         )
         self._limit.count(len(batch.records) - len(sorted_.rejects), len(sorted_.rejects))
         if self._bedside.strangers(partition, sorted_.own):
@@ -134,10 +131,10 @@ class VitalsAgent:
             place = self._place(topics.vitals_late.name, key, partition)
             outbox.add(
                 topics.vitals_late.name, place, key, record.value, record.timestamp,
-                [*record.headers, origin_header(record)],
+                with_origin(record),
             )  # fmt: skip
         for reject in rejects:
-            place = partition % self._partitions[topics.dead_letters.name]
+            place = partition % self._app.sizes[topics.dead_letters.name]
             letter = encode(reject.record, reject.reason)
             outbox.add(topics.dead_letters.name, place, None, letter)
 
@@ -174,7 +171,7 @@ class VitalsAgent:
             for record, key, _ in released:
                 outbox.add(
                     topic.name, partition_of(key, topic.partitions), key, record.value,
-                    record.timestamp, [*record.headers, origin_header(record)],
+                    record.timestamp, with_origin(record),
                 )  # fmt: skip
             acks = await outbox.hand_over()
         self._app.add_future(self._routed(acks, [work for _, _, work in released]))
@@ -186,9 +183,10 @@ class VitalsAgent:
 
     def _at_end(self, partition: int) -> bool:
         tp = TP(self._topics.vitals.name, partition)
-        consumer = self._app.consumer
-        end = consumer.highwater(tp)
-        return end is not None and self._read_to.get(partition, consumer.resumed_at(tp)) >= end
+        end = self._app.consumer.highwater(tp)
+        return end is not None and self._app.consumer.handled(
+            tp, end, self._read_to.get(partition, 0)
+        )
 
     # -- partitions
 
@@ -201,7 +199,8 @@ class VitalsAgent:
         topics = self._topics
         assigned = {tp.partition for tp in consumer.assignment()}
         for partition in range(topics.vitals_routed.partitions):
-            self._admissions.forget(partition)
+            # another worker may have kept them since; what is stored here is up to date again
+            self._bedside.stays.forget(partition)
             if partition in assigned:
                 sources = (topics.vitals.name, topics.vitals_routed.name)
                 resumed = [consumer.resumed_at(TP(topic, partition)) for topic in sources]
@@ -212,14 +211,9 @@ class VitalsAgent:
         mine = {tp.partition for tp in consumer.assignment() if tp.topic == topics.vitals.name}
         self._merger.assign(mine, monotonic() * 1000)
 
-    async def _count_partitions(self) -> None:
-        for topic in self._topics:
-            found = await self._app.batch_producer.partitions_for(topic.name)
-            self._partitions[topic.name] = len(found)
-
     def _place(self, topic: str, key: bytes, partition: int) -> int:
         """Partition of a result: its reading's, unless the topic was made with another number."""
-        partitions = self._partitions[topic]
+        partitions = self._app.sizes[topic]
         if partitions == self._topics.vitals_routed.partitions:
             return partition
         return partition_of(key, partitions)

@@ -16,7 +16,7 @@ from yarl import URL
 
 from config.settings import Settings
 from streams.metrics import REGISTRY, metrics
-from streams.topics import ensure
+from streams.topics import prepare
 from streams.transport import BatchApp, BatchConsumer
 
 __all__ = ["VigilApp", "new_app"]
@@ -27,18 +27,20 @@ _MIB = 1024 * 1024
 
 
 class VigilApp(BatchApp):
-    """A Faust application that makes its topics, answers for its health and stops loudly."""
+    """A Faust application that makes its topics, answers for its health and stops loudly.
+
+    Attributes:
+        settings: of this process.
+        sizes: how many partitions each topic of the catalogue has.
+    """
 
     settings: Settings
+    sizes: dict[str, int]
 
     async def on_first_start(self) -> None:
-        """Create what is missing of the topics before anything subscribes to them."""
+        """Get the topics ready before anything subscribes to them."""
         changelogs = [table.changelog_topic_name for table in self.tables.values()]
-        for difference in await ensure(self.settings, changelogs=changelogs):
-            log.warning(
-                "topic %s: %s is %s, the catalogue says %s",
-                difference.topic, difference.what, difference.found, difference.wanted,
-            )  # fmt: skip
+        self.sizes = await prepare(self.settings, changelogs)
         await super().on_first_start()
 
     @property

@@ -6,6 +6,7 @@
 `Bedside` is called by `agents.vitals` and knows neither Faust nor the network.
 """
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -37,9 +38,9 @@ __all__ = [
     "Bedside",
     "Results",
     "Sorted",
-    "origin_header",
     "partition_of",
     "warm_up",
+    "with_origin",
 ]
 
 #: The source topics of readings, as `tables.windows` counts them.
@@ -223,20 +224,22 @@ class Bedside:
 
 
 _DIRECT = ("", -1, 0)
+#: Topic names are ASCII; the numbers fit their types in Kafka.
+_ORIGIN = re.compile(rb"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})/([0-9]{1,18})")
 
 
-def origin_header(record: Any) -> tuple[str, bytes]:
-    """Header that tells where a record was first read from."""
-    return ORIGIN_HEADER, f"{record.topic}/{record.partition}/{record.offset}".encode()
+def with_origin(record: Any) -> list[tuple[str, bytes]]:
+    """Headers of a record and one that tells where it was read from, ours alone."""
+    own = (ORIGIN_HEADER, f"{record.topic}/{record.partition}/{record.offset}".encode())
+    return [header for header in record.headers if header[0] != ORIGIN_HEADER] + [own]
 
 
 def _origin(record: Any) -> tuple[str, int, int]:
     """Where a reading was first read from; partition -1 where the record does not tell."""
-    # our router's header comes last: one before it is the producer's, and not to be believed
-    for name, value in reversed(record.headers):
+    for name, value in record.headers:
         if name == ORIGIN_HEADER:
-            topic, partition, offset = value.decode().rsplit("/", 2)
-            return topic, int(partition), int(offset)
+            told = _ORIGIN.fullmatch(value or b"")
+            return (told[1].decode(), int(told[2]), int(told[3])) if told else _DIRECT
     return _DIRECT
 
 

@@ -62,7 +62,8 @@ def encode(record: Any, reason: str) -> bytes:
     """Return the dead letter of a record, as `streams.events.DeadLetter`.
 
     Args:
-        record: raw, with ``topic``, ``partition``, ``offset``, ``key`` and ``value``.
+        record: raw, with ``topic``, ``partition``, ``offset``, ``key``, ``value``,
+            ``timestamp`` and ``headers``.
         reason: for people; must not name a patient.
     """
     return msgspec.json.encode(
@@ -73,13 +74,23 @@ def encode(record: Any, reason: str) -> bytes:
             "reason": reason[:_REASON],
             "key": _base64(record.key),
             "value": _base64(record.value),
+            "timestamp_ms": record.timestamp,
+            "headers": [(name, _base64(value)) for name, value in record.headers],
         }
     )
 
 
-def original(letter: dict[str, Any]) -> tuple[bytes | None, bytes | None]:
-    """Return the key and value a dead letter was made of."""
-    return _bytes(letter["key"]), _bytes(letter["value"])
+def original(letter: dict[str, Any]) -> dict[str, Any]:
+    """Return what a dead letter was made of, as a producer's arguments.
+
+    The Kafka time is part of it: without ``observed_at`` it is the observed time of a reading.
+    """
+    return {
+        "key": _bytes(letter["key"]),
+        "value": _bytes(letter["value"]),
+        "timestamp_ms": letter["timestamp_ms"],
+        "headers": [(name, _bytes(value)) for name, value in letter["headers"]],
+    }
 
 
 def _base64(data: bytes | None) -> str | None:

@@ -136,7 +136,7 @@ class Tally:
         with suppress(msgspec.MsgspecError, KeyError, TypeError, ValueError):
             letter = msgspec.json.decode(value)
             place = (letter["topic"], letter["partition"], letter["offset"])
-            reading = _sent(original(letter)[1] or b"")
+            reading = _sent(original(letter)["value"] or b"")
             if place not in self._letters and self._settle_reading(reading):
                 self._letters.add(place)
                 self.dead_letters += 1

@@ -75,8 +75,10 @@ class Reading(Event):
     observed_at: AwareDatetime | None = Field(
         None, description="Observed time with time zone; absent: the record's Kafka time."
     )
-    device_id: str | None = None
-    unit_id: str | None = Field(None, description="Ward or unit, for boards and paging.")
+    device_id: str | None = Field(None, max_length=128)
+    unit_id: str | None = Field(
+        None, max_length=128, description="Ward or unit, for boards and paging."
+    )
 
 
 class Admission(Event):
@@ -87,7 +89,7 @@ class Admission(Event):
     hospital_admitted_at: AwareDatetime | None = None
     age_years: float | None = Field(None, ge=0, le=130)
     sex: Literal["female", "male"] | None = None
-    unit_id: str | None = None
+    unit_id: str | None = Field(None, max_length=128)
 
 
 class Outcome(Event):
@@ -170,6 +172,8 @@ class DeadLetter(Event):
     reason: str
     key: str | None = Field(description="base64 of the original bytes")
     value: str | None = Field(description="base64 of the original bytes")
+    timestamp_ms: int = Field(description="Kafka time of the record")
+    headers: list[tuple[str, str | None]] = Field(description="names and base64 of the values")
 
 
 def _plain(annotation: Any, field: FieldInfo) -> Any:

@@ -2,7 +2,8 @@
 
 The rules, in the order in which they are applied (``intake/1``):
 
-1. a record without a value, or larger than ``max_reading_bytes``, is rejected;
+1. a record without a value, or larger than ``max_reading_bytes`` with its key and headers, is
+   rejected;
 2. it must be one JSON object of the types in `streams.events.Reading`; NaN and infinity are not
    JSON;
 3. it must carry at least one vital sign field, be it null: an object without any is no reading;
@@ -29,7 +30,7 @@ from models.quality import impossible, screen
 from models.vitals import VITALS, WIRE_NAMES
 from streams.events import Reading, patient_key, struct_of
 
-__all__ = ["Intake", "IntakeRules", "Reject", "take"]
+__all__ = ["Intake", "IntakeRules", "Reject", "record_bytes", "take"]
 
 ReadingRow: Any = struct_of(Reading)
 _decode = msgspec.json.Decoder(ReadingRow).decode
@@ -42,7 +43,7 @@ class IntakeRules:
     """Limits of the rules.
 
     Attributes:
-        max_bytes: of a record's value.
+        max_bytes: of a record, with its key and headers.
         future_tolerance_ms: how far the observed time may lie after the Kafka time.
     """
 
@@ -124,12 +125,18 @@ class _RejectError(Exception):
     """Carries the reason."""
 
 
+def record_bytes(record: Any) -> int:
+    """Bytes of a record: what is sent on about it is a little more than that."""
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
 def _reading(record: Any, rules: IntakeRules) -> tuple[Any, bytes, int]:
     value = record.value
     if value is None:
         raise _RejectError("no value: a reading cannot be deleted, only followed by another")
-    if len(value) > rules.max_bytes:
-        raise _RejectError(f"too large: {len(value)} bytes, at most {rules.max_bytes}")
+    if (size := record_bytes(record)) > rules.max_bytes:
+        raise _RejectError(f"too large: {size} bytes, at most {rules.max_bytes}")
     try:
         value.decode()  # fields we do not know are not looked at, and go out as they came
         row = _decode(value)

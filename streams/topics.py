@@ -4,6 +4,7 @@ Nothing else in the code spells a topic's name. `catalogue` binds the names of t
 `ensure` creates what is missing and tells what differs.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,7 +17,9 @@ from pydantic import BaseModel
 from config.settings import Settings
 from streams.events import Admission, DeadLetter, Outcome, Reading, Recommendation
 
-__all__ = ["Catalogue", "Difference", "Topic", "TopicError", "catalogue", "ensure"]
+__all__ = ["Catalogue", "Difference", "Topic", "TopicError", "catalogue", "ensure", "prepare"]
+
+log = logging.getLogger(__name__)
 
 DAY_MS = 86_400_000
 
@@ -170,8 +173,8 @@ async def ensure(
     """
     wanted = [*catalogue(settings), *(_changelog(name, settings) for name in changelogs)]
     admin = AIOKafkaAdminClient(**settings.kafka_client())
-    await admin.start()
     try:
+        await admin.start()
         existing = set(await admin.list_topics())
         if create:
             await _create(admin, [t for t in wanted if t.name not in existing], settings)
@@ -184,6 +187,40 @@ async def ensure(
         return differences + await _compare(admin, present)
     finally:
         await admin.close()
+
+
+async def prepare(settings: Settings, changelogs: Sequence[str] = ()) -> dict[str, int]:
+    """Get the topics ready for a worker: create what is missing, refuse what cannot work.
+
+    Args:
+        settings: names the broker and the topics.
+        changelogs: see `ensure`.
+
+    Returns:
+        How many partitions each topic of the catalogue has. The topics of the original feed and
+        those that others read may be of any size; what Vigil shares state over may not.
+
+    Raises:
+        TopicError: a topic that state is shared over has another number of partitions.
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    topics = catalogue(settings)
+    sizes = {topic.name: topic.partitions for topic in topics}
+    shared = {topics.admissions.name, topics.vitals_routed.name, *changelogs}
+    for difference in await ensure(settings, changelogs=changelogs):
+        if difference.what == "partitions":
+            if difference.topic in shared:
+                raise TopicError(
+                    f"Topic {difference.topic!r} has {difference.found} partitions and "
+                    f"VIGIL_PARTITIONS says {difference.wanted}: set it to {difference.found}. "
+                    "State is spread over the partitions, so their number stays."
+                )
+            sizes[difference.topic] = int(difference.found or 0)
+        log.warning(
+            "topic %s: %s is %s, the catalogue says %s",
+            difference.topic, difference.what, difference.found, difference.wanted,
+        )  # fmt: skip
+    return sizes
 
 
 def _changelog(name: str, settings: Settings) -> Topic:

@@ -29,6 +29,7 @@ are delivered in sequence, none twice and none passed over, whatever was in flig
 sought.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -135,6 +136,33 @@ class BatchConsumer(driver.Consumer):
     def waiting(self) -> list[Batch]:
         """Batches that wait for acknowledgement."""
         return [batch for partition in self._partitions.values() for batch in partition.waiting]
+
+    async def end_offset(self, tp: TP) -> int:
+        """Ask the broker for the end of a partition.
+
+        Not through Faust's queue to the consumer's thread, where it would wait behind a fetch.
+        """
+        inner = self._thread._ensure_consumer()
+        asked = asyncio.run_coroutine_threadsafe(inner.end_offsets([tp]), self._thread.thread_loop)
+        return int((await asyncio.wrap_future(asked))[tp])
+
+    def handled(self, tp: TP, end: int, handled_to: int) -> bool:
+        """Whether all records before an offset have been handled by their agent.
+
+        The consumer's position tells how far a partition was fetched. The last record would not:
+        a transaction's marker has an offset and is never delivered, and an emptied log has none.
+
+        Args:
+            tp: the partition.
+            end: offset before which everything is asked for.
+            handled_to: offset after the last record that the agent has handled, 0 = none.
+        """
+        delivered_to = self._expected.get(tp)
+        if delivered_to is None or max(handled_to, self.resumed_at(tp)) < delivered_to:
+            return False
+        assignment = self._thread._ensure_consumer()._subscription.subscription.assignment
+        state = assignment.state_value(tp) if assignment is not None else None
+        return state is not None and state.has_valid_position and state.position >= end
 
     def oldest_work(self) -> float | None:
         """Monotonic time of the oldest thing that is fetched and not committed; None: nothing."""
@@ -334,7 +362,7 @@ class BatchApp(faust.App):
     """
 
     batched_topics: frozenset[str] = frozenset()
-    batch_max: int = 2_000
+    batch_max: int = 1_000
     batches_in_flight: int = 4
 
     def _new_transport(self) -> BatchTransport:

@@ -22,12 +22,24 @@ __all__ = ["deadletters"]
 REPLAYED_HEADER = "vigil-dead-letter"
 
 
-@click.group()
+@click.group(epilog="Example: vigil deadletters list --json")
 def deadletters() -> None:
     """See what could not be used, and send it again."""
 
 
-_reason = click.option("--reason", help="Only those whose reason matches this regular expression.")
+def _pattern(ctx: click.Context, option: click.Parameter, text: str | None) -> re.Pattern[str]:
+    try:
+        return re.compile(text or "")
+    except re.error as error:
+        raise click.BadParameter(f"not a regular expression: {error}") from None
+
+
+_reason = click.option(
+    "--reason",
+    "reason",
+    callback=_pattern,
+    help="Only those whose reason matches this regular expression.",
+)
 _limit = click.option("--limit", type=click.IntRange(1), help="At most so many, the oldest first.")
 _json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
@@ -36,7 +48,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Machine-readable o
 @_reason
 @_limit
 @_json
-def list_(reason: str | None, limit: int | None, as_json: bool) -> None:
+def list_(reason: re.Pattern[str], limit: int | None, as_json: bool) -> None:
     """List dead letters: a line each with --json, else a count by reason.
 
     Keys and values stay in the topic: they may name a patient.
@@ -67,7 +79,7 @@ def list_(reason: str | None, limit: int | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_json
 def replay(
-    reason: str | None, limit: int | None, topic: str | None, yes: bool, as_json: bool
+    reason: re.Pattern[str], limit: int | None, topic: str | None, yes: bool, as_json: bool
 ) -> None:
     """Send the original records again, byte for byte, to the topic they came from."""
     letters = asyncio.run(_collect(reason, limit))
@@ -82,11 +94,10 @@ def _kind(reason: str) -> str:
     return re.sub(r"\d+(\.\d+)?", "N", reason.split(" - at")[0])
 
 
-async def _collect(reason: str | None, limit: int | None) -> list[tuple[str, dict[str, Any]]]:
-    pattern = re.compile(reason) if reason else None
+async def _collect(reason: re.Pattern[str], limit: int | None) -> list[tuple[str, dict[str, Any]]]:
     letters = []
     async for place, letter in _read():
-        if pattern is None or pattern.search(letter["reason"]):
+        if reason.search(letter["reason"]):
             letters.append((place, letter))
             if limit is not None and len(letters) >= limit:
                 break
@@ -104,8 +115,8 @@ async def _read() -> AsyncIterator[tuple[str, dict[str, Any]]]:
         enable_auto_commit=False,
         max_partition_fetch_bytes=8 * 1024 * 1024,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         partitions = sorted(consumer.assignment())
         ends = await consumer.end_offsets(partitions)
         for partition in partitions:
@@ -122,13 +133,13 @@ async def _send_again(letters: list[tuple[str, dict[str, Any]]], topic: str | No
     producer = AIOKafkaProducer(
         **settings().kafka_client(), enable_idempotence=True, max_request_size=8 * 1024 * 1024
     )
-    await producer.start()
     try:
+        await producer.start()
         acks = []
         for place, letter in letters:
-            key, value = original(letter)
-            headers = [(REPLAYED_HEADER, place.encode())]
-            acks.append(await producer.send(topic or letter["topic"], value, key, headers=headers))
+            record = original(letter)
+            record["headers"].append((REPLAYED_HEADER, place.encode()))
+            acks.append(await producer.send(topic or letter["topic"], **record))
         await asyncio.gather(*acks)
         return len(acks)
     finally:

@@ -1,5 +1,6 @@
 """``vigil worker``: run a worker of an application."""
 
+import asyncio
 import importlib
 import logging
 from pathlib import Path
@@ -8,6 +9,8 @@ import click
 import uvloop
 
 from config import logs
+from config.settings import settings
+from streams.topics import prepare
 
 __all__ = ["worker"]
 
@@ -29,10 +32,23 @@ def worker(application: str, loglevel: str) -> None:
     the patients among them. /live, /ready and /metrics answer on VIGIL_WEB_HOST:VIGIL_WEB_PORT.
     """
     logs.configure(loglevel.upper())
+    # what is wrong with the broker or the topics is said here in a sentence
+    asyncio.run(prepare(settings()))
     uvloop.install()
     app = importlib.import_module(f"streams.apps.{application}").app
     Path(app.conf.datadir).mkdir(parents=True, exist_ok=True)
     app.finalize()
     # our own logging is set up; Faust would replace it
-    app.Worker(loglevel=logging.getLevelName(loglevel.upper()), redirect_stdouts=False,
-               override_logging=False, quiet=True).execute_from_commandline()  # fmt: skip
+    engine = app.Worker(
+        loglevel=logging.getLevelName(loglevel.upper()),
+        redirect_stdouts=False,
+        override_logging=False,
+        quiet=True,
+    )
+    try:
+        engine.execute_from_commandline()
+    except SystemExit as ended:
+        # why it stopped comes last, below what Faust says while it goes down
+        if ended.code and app.crash_reason is not None:
+            raise click.ClickException(str(app.crash_reason)) from app.crash_reason
+        raise

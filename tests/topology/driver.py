@@ -85,9 +85,8 @@ class _Batch:
 class Producer:
     """Keeps what is sent; a send completes at once, or when `deliver` is called."""
 
-    def __init__(self, partitions: dict[str, int]) -> None:
+    def __init__(self) -> None:
         self.sent: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self.partitions = partitions
         self.waits = False
         self.error: Exception | None = None
         self._waiting: list[asyncio.Future[Any]] = []
@@ -114,10 +113,6 @@ class Producer:
                 future.set_exception(self.error)
         self._waiting.clear()
 
-    async def partitions_for(self, topic: str) -> set[int]:
-        """Partitions of a topic."""
-        return set(range(self.partitions[topic]))
-
 
 class Consumer:
     """Knows offsets; a test moves them."""
@@ -126,6 +121,7 @@ class Consumer:
         self.assignment_number = 1
         self.assigned = {TP(topic, p) for topic in topics for p in range(partitions)}
         self.ends: dict[TP, int] = defaultdict(int)
+        self.markers: dict[TP, int] = defaultdict(int)
         self.commits = 0
 
     def assignment(self) -> set[TP]:
@@ -144,9 +140,13 @@ class Consumer:
         """End of the partition, as last heard."""
         return self.ends[tp]
 
-    async def highwaters(self, tp: TP) -> dict[TP, int]:
+    async def end_offset(self, tp: TP) -> int:
         """End of the partition, as the broker says."""
-        return {tp: self.ends[tp]}
+        return self.ends[tp]
+
+    def handled(self, tp: TP, end: int, handled_to: int) -> bool:
+        """Everything up to the end was fetched, but for markers that are never delivered."""
+        return handled_to >= end - self.markers[tp]
 
     def lag(self, tp: TP, end: int) -> int:
         """Records behind."""
@@ -218,8 +218,7 @@ class Bench:
         settings = self.settings
         self.topics = catalogue(settings)
         names = [topic.name for topic in self.topics]
-        tables = ("windows-changelog", "stays-changelog")
-        self.producer = Producer(dict.fromkeys((*names, *tables), settings.partitions))
+        self.producer = Producer()
         self.consumer = Consumer(names, settings.partitions)
         self.windows, self.stays = Table("windows"), Table("stays")
         self.failed: BaseException | None = None
@@ -228,6 +227,7 @@ class Bench:
             settings=settings,
             consumer=self.consumer,
             batch_producer=self.producer,
+            sizes=dict.fromkeys(names, settings.partitions),
             add_future=self._add_future,
             fail=self._fail,
             should_stop=False,

@@ -250,9 +250,26 @@ async def test_a_new_patient_waits_for_an_admission_that_was_sent_before(bench: 
     assert "admission_unknown" not in recommendation["data_quality"]["flags"]
 
 
+async def test_a_new_patient_does_not_wait_for_admissions_that_were_read_before(
+    bench: Bench,
+) -> None:
+    patient, other = _patient(0), _patient(0, 1)
+    bench.consumer.ends[TP("admissions", 0)] = 2
+    bench.consumer.markers[TP("admissions", 0)] = 1
+    admission = {"patient_id": other, "age_years": 70}
+    await bench.feed(
+        bench.admit, [record("admissions", 0, json.dumps(admission).encode(), other.encode())]
+    )
+
+    async with asyncio.timeout(1):
+        await bench.feed(bench.score, [record("vitals", 0, _reading(patient), patient.encode())])
+
+    assert len(bench.sent(bench.topics.recommendations)) == 1
+
+
 async def test_a_result_topic_of_another_size_is_keyed_by_patient(bench: Bench) -> None:
     patient = _patient(1)
-    bench.producer.partitions[bench.topics.recommendations.name] = 7
+    bench.app.sizes[bench.topics.recommendations.name] = 7
 
     await bench.feed(
         bench.score, [record("vitals", 0, _reading(patient), patient.encode(), partition=1)]
@@ -264,7 +281,7 @@ async def test_a_result_topic_of_another_size_is_keyed_by_patient(bench: Bench) 
 
 async def test_readings_of_a_topic_of_another_size_are_all_sent_on(bench: Bench) -> None:
     patient = _patient(0)
-    bench.producer.partitions[bench.topics.vitals.name] = 1
+    bench.app.sizes[bench.topics.vitals.name] = 1
 
     await bench.feed(bench.score, [record("vitals", 0, _reading(patient), patient.encode())])
 

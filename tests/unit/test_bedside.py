@@ -17,8 +17,8 @@ from streams.bedside import (
     ROUTED,
     Bedside,
     Results,
-    origin_header,
     partition_of,
+    with_origin,
 )
 from streams.events import Admission, Recommendation, struct_of
 from streams.intake import IntakeRules
@@ -220,14 +220,14 @@ def routed(record: Record, offset: int) -> Record:
     """The record as our router sends it on."""
     return Record(
         record.value, record.timestamp, offset, b"a", "vitals.routed", at_home("a"),
-        [*record.headers, origin_header(record)],
+        with_origin(record),
     )  # fmt: skip
 
 
 def test_a_routed_reading_has_the_id_of_the_place_it_was_first_read_from() -> None:
-    first = Record(reading("a", heart_rate=80), T0, 77, None, "hospital/vitals", 3)
+    first = Record(reading("a", heart_rate=80), T0, 77, None, "hospital.vitals", 3)
     (event,) = events(Ward().score([routed(first, 5)], source=ROUTED, partition=at_home("a")))
-    assert event["recommendation_id"] == f"hospital/vitals-3-77-{T0}"
+    assert event["recommendation_id"] == f"hospital.vitals-3-77-{T0}"
 
 
 def test_a_reading_routed_twice_is_answered_once() -> None:

@@ -22,10 +22,14 @@ def letter(record: Record, reason: str = "why") -> dict[str, Any]:
 def test_the_original_bytes_come_back_whatever_they_are(
     key: bytes | None, value: bytes | None
 ) -> None:
-    record = Record(value, key=key, offset=17, partition=3, topic="vitals")
+    headers = [("correlation-id", value), ("empty", b"")]
+    record = Record(
+        value, key=key, offset=17, partition=3, topic="vitals", timestamp=5, headers=headers
+    )
     sent = encode(record, "not JSON")
     DeadLetter.model_validate_json(sent)
-    assert original(json.loads(sent)) == (key, value)
+    back = original(json.loads(sent))
+    assert back == {"key": key, "value": value, "timestamp_ms": 5, "headers": headers}
 
 
 def test_a_dead_letter_tells_where_its_record_stands_and_what_is_wrong_with_it() -> None:

@@ -1,6 +1,5 @@
 """The demo's account of readings: nothing is counted twice, nothing is forgotten."""
 
-import base64
 import hashlib
 import json
 from pathlib import Path
@@ -13,8 +12,10 @@ from config.clock import iso
 from config.settings import Settings
 from models.stay import Stay
 from streams.commands.demo import demo
+from streams.deadletters import encode
 from streams.demo import Demo, Tally, Worker, WorkerError, scratch_folder
 from streams.replay import Replay
+from tests.helpers import Record
 
 pytestmark = pytest.mark.unit
 
@@ -37,9 +38,7 @@ def reading(patient: str, at_ms: int) -> bytes:
 
 
 def dead_letter(value: bytes | None, offset: int = 0) -> bytes:
-    encoded = None if value is None else base64.b64encode(value).decode()
-    letter = {"topic": "vitals", "partition": 0, "offset": offset, "reason": "x", "key": None}
-    return json.dumps({**letter, "value": encoded}).encode()
+    return encode(Record(value, offset=offset), "x")
 
 
 def test_a_reading_is_missing_until_it_has_an_answer_of_any_kind() -> None:
