@@ -18,6 +18,10 @@ __all__ = ["configure"]
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
+#: Engines that tell each of their steps; the last two are ours by name only: Faust's services log
+#: under the module of their subclass.
+_NOISY = ("aiokafka", "faust", "mode", "kafka", "streams.application", "streams.transport")
+
 
 class _JsonFormatter(logging.Formatter):
     """Time, level, logger, message, and whatever was given as ``extra``."""
@@ -44,6 +48,8 @@ def configure(level: int | str = logging.INFO) -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("aiokafka", "faust", "mode", "kafka"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)
-                                              if isinstance(level, str) else level))  # fmt: skip
+    quiet = max(
+        logging.WARNING, logging.getLevelNamesMapping()[level] if isinstance(level, str) else level
+    )
+    for noisy in _NOISY:
+        logging.getLogger(noisy).setLevel(quiet)

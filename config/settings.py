@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, FilePath, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["MissingBrokerError", "Settings", "settings"]
@@ -49,9 +49,9 @@ class Settings(BaseSettings):
     broker_sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
     broker_sasl_username: str | None = None
     broker_sasl_password: SecretStr | None = None
-    broker_ssl_cafile: Path | None = None
-    broker_ssl_certfile: Path | None = None
-    broker_ssl_keyfile: Path | None = None
+    broker_ssl_cafile: FilePath | None = None
+    broker_ssl_certfile: FilePath | None = None
+    broker_ssl_keyfile: FilePath | None = None
 
     # topics: partitions and replication are those of topics that Vigil creates
     partitions: int = Field(4, ge=1, description="Of every topic that carries patients.")

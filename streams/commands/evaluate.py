@@ -20,7 +20,7 @@ from streams.commands.figures import figures_table
 __all__ = ["evaluate"]
 
 
-@click.group()
+@click.group(epilog="Example: vigil evaluate risk --data psv/ --out predictions/")
 def evaluate() -> None:
     """Measure the models on recorded patients."""
 

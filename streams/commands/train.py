@@ -49,7 +49,7 @@ __all__ = ["train"]
 @click.option(
     "--search-patients",
     type=click.IntRange(10),
-    default=1_500,
+    default=3_000,
     show_default=True,
     help="Training patients the search looks at.",
 )

@@ -45,6 +45,7 @@ def worker(application: str, loglevel: str) -> None:
         override_logging=False,
         quiet=True,
     )
+    engine.spinner = None  # it would write cursor codes into a file
     try:
         engine.execute_from_commandline()
     except SystemExit as ended:

@@ -40,13 +40,13 @@ def test_a_variable_sets_the_field_of_its_name(monkeypatch: pytest.MonkeyPatch) 
             "VIGIL_TOPIC_RECOMMENDATIONS": "output-topic",
             "VIGIL_GRACE_HOURS": "2.5",
             "VIGIL_HOME": "/srv/vigil",
-            "VIGIL_BROKER_SSL_CAFILE": "/etc/ca.pem",
+            "VIGIL_BROKER_SSL_CAFILE": __file__,
         },
     )
     assert (found.topic_vitals, found.topic_recommendations) == ("input-topic", "output-topic")
     assert found.grace_hours == 2.5
     assert found.kafka_home == Path("/srv/vigil/kafka")
-    assert found.broker_ssl_cafile == Path("/etc/ca.pem")
+    assert found.broker_ssl_cafile == Path(__file__)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_more_patients_fit_into_memory_than_into_a_batch(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("alone", ["CERTFILE", "KEYFILE"])
 def test_a_certificate_and_its_key_go_together(monkeypatch: pytest.MonkeyPatch, alone: str) -> None:
-    said = refused(monkeypatch, {f"VIGIL_BROKER_SSL_{alone}": "/etc/x.pem"})
+    said = refused(monkeypatch, {f"VIGIL_BROKER_SSL_{alone}": __file__})
     assert "VIGIL_BROKER_SSL_CERTFILE and VIGIL_BROKER_SSL_KEYFILE go together" in said
 
 
@@ -184,3 +184,10 @@ def test_settings_are_read_once_and_do_not_change(monkeypatch: pytest.MonkeyPatc
     assert settings() is first
     with pytest.raises(ValidationError, match="frozen"):
         setattr(first, "partitions", 9)  # noqa: B010
+
+
+def test_a_certificate_that_is_not_there_is_refused_by_the_name_of_its_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = refused(monkeypatch, {"VIGIL_BROKER_SSL_CAFILE": "/nowhere/ca.pem"})
+    assert "broker_ssl_cafile" in said.lower()
