@@ -86,7 +86,7 @@ class Options:
     features: Literal["context", "vitals"] = "context"
     candidates: tuple[str, ...] = CANDIDATES
     iterations: int = 4
-    search_patients: int = 1_500
+    search_patients: int = 3_000
     resamples: int = 200
     seed: int = 1
     threads: int = 1
