@@ -67,8 +67,8 @@ def _logistic_regression(seed: int, threads: int) -> tuple[Any, dict[str, Any]]:
 
 
 def _random_forest(seed: int, threads: int) -> tuple[Any, dict[str, Any]]:
-    model = RandomForestClassifier(40, max_samples=0.1, n_jobs=threads, random_state=seed)
-    return model, {"min_samples_leaf": [20, 50, 100], "max_features": [0.1, 0.2, 0.3]}
+    model = RandomForestClassifier(30, max_samples=0.2, n_jobs=threads, random_state=seed)
+    return model, {"min_samples_leaf": [20, 50, 100], "max_features": [0.1, 0.2]}
 
 
 def _hist_gradient_boosting(seed: int, threads: int) -> tuple[Any, dict[str, Any]]:
