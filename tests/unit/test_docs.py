@@ -185,7 +185,7 @@ def _kind(schema: dict[str, Any]) -> str:
         return f"number, {schema['minimum']} to {schema['maximum']}"
     if "maxLength" in schema:
         return f"text, up to {schema['maxLength']} characters"
-    return names.get(kind, kind)
+    return names.get(kind, str(kind))
 
 
 def _fields(schema: dict[str, Any], root: dict[str, Any], before: str = "") -> Iterator[Any]:
@@ -247,8 +247,8 @@ def _recommendation(_: str) -> str:
     bedside = Bedside(windows, stays, recommender, IntakeRules(), 4, clock=lambda: scored_at)
     record = _record(json.dumps(_example("reading")).encode())
     own = bedside.sort([record], 1, routed=True, whole=True).own
-    ((_, value),) = bedside.score(own, 1, DIRECT).recommendations
-    recommendation = json.loads(value)
+    (sent,) = bedside.score(own, 1, DIRECT).recommendations
+    recommendation = json.loads(sent[1])
     recommendation["processing"]["scoring_us"] = 64.0  # not the same twice
     return _json(recommendation, "recommendation")
 
