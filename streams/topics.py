@@ -265,7 +265,8 @@ async def _compare(admin: AIOKafkaAdminClient, topics: list[Topic]) -> list[Diff
         found = len(described[topic.name]["partitions"])
         # a topic of the original feed may be of any size: what is keyed is checked a record at a
         # time, so only topics that Vigil shares state over have to agree
-        if found != topic.partitions:
+        # 0: made a moment ago, and the broker that was asked has not heard how many yet
+        if found not in (0, topic.partitions):
             differences.append(
                 Difference(topic.name, "partitions", str(topic.partitions), str(found))
             )
