@@ -65,6 +65,7 @@ __all__ = [
     "GROUP_OF",
     "ORIGINAL_FEATURES",
     "VITAL_FEATURES",
+    "answer",
     "replay",
 ]
 
@@ -297,6 +298,29 @@ def _features(window: NDArray[np.int64], at_ms: int, out: NDArray[np.float64]) -
 
 
 @kernel
+def answer(
+    window: NDArray[np.int64],
+    at_ms: int,
+    values: NDArray[np.int64],
+    device: int,
+    context: NDArray[np.int64],
+    known: bool,
+    grace_ms: int,
+    features: NDArray[np.float64],
+    original: NDArray[np.float64],
+) -> int:
+    """Take one reading into its patient's window and compute its features; see `replay`."""
+    outcome = DUPLICATE
+    if not known:
+        window[CONTEXT_AT : CONTEXT_AT + CONTEXT] = context
+        outcome = observe(window, at_ms, values, device, grace_ms)
+    if outcome != LATE:
+        _features(window, at_ms, features)
+        _original(window, at_ms, values, original)
+    return outcome
+
+
+@kernel
 def replay(
     windows: NDArray[np.int64],
     rows: NDArray[np.int64],
@@ -328,12 +352,7 @@ def replay(
         outcomes: filled with what became of each reading, shape [n].
     """
     for i in range(len(rows)):
-        window = windows[rows[i]]
-        outcome = DUPLICATE
-        if not known[i]:
-            window[CONTEXT_AT : CONTEXT_AT + CONTEXT] = context[i]
-            outcome = observe(window, at_ms[i], values[i], devices[i], grace_ms)
-        outcomes[i] = outcome
-        if outcome != LATE:
-            _features(window, at_ms[i], features[i])
-            _original(window, at_ms[i], values[i], original[i])
+        outcomes[i] = answer(
+            windows[rows[i]], at_ms[i], values[i], devices[i], context[i], known[i], grace_ms,
+            features[i], original[i],
+        )  # fmt: skip

@@ -155,10 +155,8 @@ class Bedside:
 
     def strangers(self, partition: int, intake: Intake) -> bool:
         """Whether there is a patient of whom nothing is known, so that an admission may be due."""
-        return any(
-            self.stays.get(partition, key) is None and not self.windows.knows(partition, key)
-            for key in set(intake.keys)
-        )
+        unknown = self.windows.unknown(partition, intake.keys)
+        return any(self.stays.get(partition, key) is None for key in unknown)
 
     def score(self, intake: Intake, partition: int, source: int) -> Results:
         """Take readings into the windows and write their recommendations."""
@@ -251,14 +249,10 @@ def warm_up(model: RiskModel) -> None:
         value=msgspec.json.encode(reading),
     )  # fmt: skip
 
-    def nothing(partition: int, key: bytes) -> None:
-        return None
-
-    windows = Windows(nothing, capacity=1, grace_ms=0)
+    windows = Windows(lambda _, keys: [None] * len(keys), capacity=1, grace_ms=0)
     windows.resume(0, [0, 0])
-    bedside = Bedside(
-        windows, Stays(nothing, capacity=1), Recommender(model, guidance()), IntakeRules(), 1
-    )
+    stays = Stays(lambda _, key: None, capacity=1)
+    bedside = Bedside(windows, stays, Recommender(model, guidance()), IntakeRules(), 1)
     own = bedside.sort([record], 0, routed=False, whole=True).own
     (write,) = bedside.score(own, 0, DIRECT).writes
     decode(write[1])

@@ -22,7 +22,22 @@ from numpy.typing import NDArray
 from models.compiled import kernel
 from models.window import WIDTH, empty_window
 
-__all__ = ["LOG_WIDTH", "SOURCES", "VERSION", "State", "StateError", "decode", "encode"]
+__all__ = [
+    "DAMAGED",
+    "LOG_WIDTH",
+    "LONGEST",
+    "SOURCES",
+    "VERSION",
+    "State",
+    "StateError",
+    "check",
+    "decode",
+    "encode",
+    "get_number",
+    "get_row",
+    "put_number",
+    "put_row",
+]
 
 VERSION = 1
 #: Topics that readings of one patient can come from: as sent, and routed.
@@ -38,7 +53,8 @@ LOG_WIDTH = ORIGIN_OFFSET + 1
 
 _EMPTY = empty_window()
 _NO_BOUNDS = np.zeros(SOURCES, np.int64)
-_LONGEST = 10  # bytes of the longest variable-length integer
+#: Bytes of the longest variable-length integer.
+LONGEST = 10
 
 
 class StateError(ValueError):
@@ -64,7 +80,7 @@ class State:
 
 
 @kernel
-def _put(out: NDArray[np.uint8], at: int, number: np.uint64) -> int:
+def put_number(out: NDArray[np.uint8], at: int, number: np.uint64) -> int:
     """LEB128: seven bits a byte, the lowest first."""
     while number >= np.uint64(128):
         out[at] = np.uint8(number & np.uint64(127)) | np.uint8(128)
@@ -75,7 +91,8 @@ def _put(out: NDArray[np.uint8], at: int, number: np.uint64) -> int:
 
 
 @kernel
-def _get(data: NDArray[np.uint8], at: int) -> tuple[np.uint64, int]:
+def get_number(data: NDArray[np.uint8], at: int) -> tuple[np.uint64, int]:
+    """Inverse of `put_number`: the number and where it ends, -1 where the bytes end before it."""
     number = np.uint64(0)
     shift = np.uint64(0)
     while at < len(data):
@@ -89,7 +106,7 @@ def _get(data: NDArray[np.uint8], at: int) -> tuple[np.uint64, int]:
 
 
 @kernel
-def _put_row(
+def put_row(
     out: NDArray[np.uint8], at: int, row: NDArray[np.int64], template: NDArray[np.int64]
 ) -> int:
     """Write pairs (equal columns to skip, difference) and end with a skip to the last column."""
@@ -99,28 +116,28 @@ def _put_row(
         if difference == 0:
             skip += 1
             continue
-        at = _put(out, at, np.uint64(skip))
+        at = put_number(out, at, np.uint64(skip))
         # zigzag: small differences of either sign become small numbers
-        at = _put(out, at, np.uint64((difference << 1) ^ (difference >> 63)))
+        at = put_number(out, at, np.uint64((difference << 1) ^ (difference >> 63)))
         skip = 0
-    return _put(out, at, np.uint64(skip + len(row)))
+    return put_number(out, at, np.uint64(skip + len(row)))
 
 
 @kernel
-def _get_row(
+def get_row(
     data: NDArray[np.uint8], at: int, template: NDArray[np.int64], row: NDArray[np.int64]
 ) -> int:
     """Inverse of `_put_row`; -1 where the bytes are not a row."""
     row[:] = template
     column = np.int64(0)
     while True:
-        skip, at = _get(data, at)
+        skip, at = get_number(data, at)
         if at < 0:
             return -1
         if skip >= np.uint64(len(row)):
             return at
         column += np.int64(skip)
-        number, at = _get(data, at)
+        number, at = get_number(data, at)
         if at < 0 or column >= len(row):
             return -1
         difference = np.int64(number >> np.uint64(1)) ^ -np.int64(number & np.uint64(1))
@@ -130,23 +147,23 @@ def _get_row(
 
 @kernel
 def _put_rows(out: NDArray[np.uint8], at: int, rows: NDArray[np.int64]) -> int:
-    at = _put(out, at, np.uint64(len(rows)))
+    at = put_number(out, at, np.uint64(len(rows)))
     before = np.zeros(rows.shape[1], np.int64)
     for i in range(len(rows)):
-        at = _put_row(out, at, rows[i], before)
+        at = put_row(out, at, rows[i], before)
         before = rows[i]
     return at
 
 
 @kernel
 def _get_rows(data: NDArray[np.uint8], at: int, width: int) -> tuple[NDArray[np.int64], int]:
-    count, at = _get(data, at)
+    count, at = get_number(data, at)
     if at < 0 or count > np.uint64(len(data)):
         return np.empty((0, width), np.int64), -1
     rows = np.empty((np.int64(count), width), np.int64)
     before = np.zeros(width, np.int64)
     for i in range(len(rows)):
-        at = _get_row(data, at, before, rows[i])
+        at = get_row(data, at, before, rows[i])
         if at < 0:
             break
         before = rows[i]
@@ -164,8 +181,8 @@ def _encode(
     no_bounds: NDArray[np.int64],
 ) -> int:
     out[0] = np.uint8(VERSION)
-    at = _put_row(out, 1, base, empty)
-    at = _put_row(out, at, bounds, no_bounds)
+    at = put_row(out, 1, base, empty)
+    at = put_row(out, at, bounds, no_bounds)
     at = _put_rows(out, at, origins)
     return _put_rows(out, at, log)
 
@@ -174,9 +191,27 @@ def encode(state: State) -> bytes:
     """Write a state."""
     columns = WIDTH + SOURCES + state.origins.size + state.log.size
     rows = len(state.origins) + len(state.log)  # a row may end in a byte of its own
-    out = np.empty(64 + (_LONGEST + 1) * columns + rows, np.uint8)
+    out = np.empty(64 + (LONGEST + 1) * columns + rows, np.uint8)
     end = _encode(out, state.base, state.bounds, state.origins, state.log, _EMPTY, _NO_BOUNDS)
     return out[:end].tobytes()
+
+
+#: Says of bytes that they are not a whole state.
+DAMAGED = "A patient's state is damaged: its bytes end early or say too much."
+
+
+def check(data: bytes) -> None:
+    """Look at the version.
+
+    Raises:
+        StateError: the state is of another version than this code reads.
+    """
+    if not data or data[0] != VERSION:
+        found = f"version {data[0]}" if data else "empty"
+        raise StateError(
+            f"A patient's state is {found}, this worker reads version {VERSION}: run the release "
+            "that wrote it, or delete the worker's tables and changelogs to start afresh."
+        )
 
 
 def decode(data: bytes) -> State:
@@ -185,21 +220,16 @@ def decode(data: bytes) -> State:
     Raises:
         StateError: another version, or bytes that are not a whole state.
     """
-    if not data or data[0] != VERSION:
-        found = f"version {data[0]}" if data else "empty"
-        raise StateError(
-            f"A patient's state is {found}, this worker reads version {VERSION}: run the release "
-            "that wrote it, or delete the worker's tables and changelogs to start afresh."
-        )
+    check(data)
     raw = np.frombuffer(data, np.uint8)
     state = State()
-    at = _get_row(raw, 1, _EMPTY, state.base)
+    at = get_row(raw, 1, _EMPTY, state.base)
     if at >= 0:
-        at = _get_row(raw, at, _NO_BOUNDS, state.bounds)
+        at = get_row(raw, at, _NO_BOUNDS, state.bounds)
     if at >= 0:
         state.origins, at = _get_rows(raw, at, 2)
     if at >= 0:
         state.log, at = _get_rows(raw, at, LOG_WIDTH)
     if at != len(raw):
-        raise StateError("A patient's state is damaged: its bytes end early or say too much.")
+        raise StateError(DAMAGED)
     return state

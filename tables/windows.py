@@ -18,38 +18,34 @@ beyond the newest one seen from there is a repeat, and is dropped.
 Pure: knows neither Faust nor Kafka, only a store of bytes per partition.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import FEATURES, ORIGINAL_FEATURES, replay
-from models.window import NEWEST, WIDTH, take_in
-from tables.codec import (
-    AT_MS,
-    CONTEXT_AT,
-    DEVICE,
-    LOG_WIDTH,
-    OFFSET,
-    ORIGIN,
-    ORIGIN_OFFSET,
-    SOURCE,
-    SOURCES,
-    VALUES_AT,
-    State,
-    decode,
-    encode,
+from models.features import FEATURES, ORIGINAL_FEATURES
+from tables.codec import DAMAGED, StateError, check
+from tables.pool import (
+    REPEATED,
+    UNUSED,
+    WANTED,
+    grown,
+    load,
+    make_pool,
+    release,
+    settle,
+    take,
 )
 
 __all__ = ["REPEATED", "Applied", "Load", "Readings", "Windows"]
 
-#: Reads the bytes of a key in a partition, None where there are none.
-Load = Callable[[int, bytes], bytes | None]
+#: Reads the bytes of keys in a partition, None where there are none.
+Load = Callable[[int, list[bytes]], Sequence[bytes | None]]
 
-#: What became of a reading that was routed twice, beside the outcomes of `models.window`.
-REPEATED = 9
+_NEVER = np.iinfo(np.int64).max
+#: Log rows and bytes to begin with; both grow to what a commit interval and a batch need.
+_ROWS, _BUFFER = 1024, 1 << 20
 
 
 @dataclass(slots=True, eq=False)
@@ -99,34 +95,27 @@ class Applied:
     longest_log: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class _Patient:
-    """A patient in memory: the stored state, and what goes with the window of now."""
-
-    slot: int
-    state: State
-    origins: dict[int, int]
-    #: Log rows of readings that will be delivered again, by source, offset and observed time: they
-    #: were scored with the context in there.
-    ahead: dict[tuple[int, int, int], NDArray[np.int64]]
-
-
 class Windows:
     """Windows of the patients in memory, in front of a store of states.
 
     Args:
-        load: reads a state.
-        capacity: patients kept in memory; the least recently seen make room for others. Must hold
-            the patients of one batch.
+        load: reads states.
+        capacity: patients kept in memory; the least recently seen make room for others, and a batch
+            of more patients than that for itself.
         grace_ms: how late a reading may come.
     """
 
     def __init__(self, load: Load, *, capacity: int, grace_ms: int) -> None:
         self._load = load
         self._grace_ms = grace_ms
-        self._windows = np.empty((capacity, WIDTH), np.int64)
+        self._pool = make_pool(capacity, partitions=1, rows=_ROWS)
+        self._slots: dict[int, dict[bytes, int]] = {}
+        self._owner: list[tuple[int, bytes] | None] = [None] * capacity
         self._free = list(range(capacity - 1, -1, -1))
-        self._patients: OrderedDict[tuple[int, bytes], _Patient] = OrderedDict()
+        # the number of the batch that last saw a slot's patient
+        self._seen = np.full(capacity, _NEVER, np.int64)
+        self._batch = 0
+        self._out = np.empty(_BUFFER, np.uint8)
         # per source topic and partition: the first offset that is not in the windows yet, and the
         # first that is not committed
         self._next: dict[int, NDArray[np.int64]] = {}
@@ -134,7 +123,7 @@ class Windows:
 
     def __len__(self) -> int:
         """Count the patients in memory."""
-        return len(self._patients)
+        return sum(map(len, self._slots.values()))
 
     def resume(self, partition: int, offsets: Sequence[int]) -> None:
         """Say where the consumer resumes; must come before the first reading of a partition.
@@ -149,208 +138,177 @@ class Windows:
 
     def forget(self, partition: int) -> None:
         """Drop what is in memory of a partition that was revoked."""
-        for key in [key for key in self._patients if key[0] == partition]:
-            self._free.append(self._patients.pop(key).slot)
+        self._drop(np.array(list(self._slots.get(partition, {}).values()), np.int64))
 
     def committed(self, partition: int, source: int, offset: int) -> None:
         """Say up to which offset (exclusive) a source topic is committed."""
         self._committed[partition][source] = offset
 
-    def knows(self, partition: int, key: bytes) -> bool:
-        """Whether anything is known of a patient, in memory or in the store."""
-        return (partition, key) in self._patients or self._load(partition, key) is not None
+    def unknown(self, partition: int, keys: Iterable[bytes]) -> list[bytes]:
+        """Return the patients of whom nothing is known, neither in memory nor in the store."""
+        slots = self._slots.get(partition, {})
+        absent = [key for key in dict.fromkeys(keys) if key not in slots]
+        if not absent:
+            return []
+        stored = self._load(partition, absent)
+        return [key for key, state in zip(absent, stored, strict=True) if state is None]
 
     def apply(self, readings: Readings) -> Applied:
         """Take readings in, one by one in their order, whatever the batch they came in.
 
         Nothing is stored here: the states to be written are in the result, and must be where
         `load` finds them before the next call.
+
+        Raises:
+            tables.codec.StateError: a stored state cannot be read.
         """
-        n = len(readings.keys)
-        patients = [self._patient(readings.partition, key) for key in readings.keys]
+        n, partition = len(readings.keys), readings.partition
+        slots = self._bring(partition, readings.keys)
+        self._grow(
+            partitions=int(readings.origins[:, 0].max()) + 1 - self._pool.origins.shape[1],
+            rows=n - int(self._pool.counts[UNUSED]),
+        )
         applied = Applied(
             features=np.full((n, len(FEATURES)), np.nan),
             original=np.full((n, len(ORIGINAL_FEATURES)), np.nan),
-            outcomes=np.full(n, REPEATED, np.int8),
+            outcomes=np.empty(n, np.int8),
             writes=[],
         )
-        again = _with_their_context(readings, patients)
-        slots = np.array([patient.slot for patient in patients], np.int64)
-        # An offset before the base comes when an operator sets the offsets back: the window has
-        # gone past such a reading, so it is answered from what is known and changes nothing. With
-        # a newer observed time it is no repeat, but the first reading of a topic made anew.
-        bounds = np.array([patient.state.bounds[readings.source] for patient in patients], np.int64)
-        newest = np.array([patient.state.base[NEWEST] for patient in patients], np.int64)
-        known = (readings.offsets < bounds) & (readings.at_ms <= newest)
-        fresh = self._fresh(readings, patients) | known
-        if fresh.all():
-            self._replay(readings, slots, known, applied)
-        elif fresh.any():
-            part = Applied(
-                applied.features[fresh], applied.original[fresh], applied.outcomes[fresh], []
-            )
-            self._replay(_select(readings, fresh), slots[fresh], known[fresh], part)
-            applied.features[fresh] = part.features
-            applied.original[fresh] = part.original
-            applied.outcomes[fresh] = part.outcomes
-        self._next[readings.partition][readings.source] = readings.offsets[-1] + 1
-
-        rows = _log_rows(readings)
-        touched: dict[bytes, list[int]] = {}
-        for i, key in enumerate(readings.keys):
-            if fresh[i] and not known[i]:
-                touched.setdefault(key, []).append(i)
-        for key, taken in touched.items():
-            patient = patients[taken[0]]
-            state = patient.state
-            state.log = np.concatenate((state.log, rows[taken]))
-            self._fold(readings.partition, state)
-            if not again[taken].all():  # all of it has come, or it never will: a topic made anew
-                source = readings.source
-                patient.ahead = {at: row for at, row in patient.ahead.items() if at[0] != source}
-            applied.writes.append((key, encode(self._to_store(readings.partition, patient))))
-            applied.longest_log = max(applied.longest_log, len(state.log))
-        return applied
-
-    def _replay(
-        self,
-        readings: Readings,
-        slots: NDArray[np.int64],
-        known: NDArray[np.bool_],
-        applied: Applied,
-    ) -> None:
-        replay(
-            self._windows,
+        touched = np.empty(n, np.int64)
+        all_again = np.empty(n, np.bool_)
+        count = take(
+            self._pool,
             slots,
+            readings.source,
+            readings.offsets,
             readings.at_ms,
             readings.values,
             readings.devices,
             readings.context,
-            known,
+            readings.origins,
             self._grace_ms,
             applied.features,
             applied.original,
             applied.outcomes,
+            touched,
+            all_again,
         )
+        self._next[partition][readings.source] = readings.offsets[-1] + 1
+        self._settle(readings, touched[:count], all_again[:count], applied)
+        return applied
 
-    def _fresh(self, readings: Readings, patients: list[_Patient]) -> NDArray[np.bool_]:
-        """Which readings were not routed here before."""
-        fresh = np.ones(len(patients), np.bool_)
-        if readings.origins[:, 0].max() < 0:
-            return fresh
-        newest: dict[int, int] = {}
-        for i, (patient, (origin, offset)) in enumerate(
-            zip(patients, readings.origins.tolist(), strict=True)
-        ):
-            before = newest.get(patient.slot, int(self._windows[patient.slot, NEWEST]))
-            at_ms = int(readings.at_ms[i])
-            # a repeat is never newer; a reading of a topic made anew is
-            if origin >= 0 and offset <= patient.origins.get(origin, -1) and at_ms <= before:
-                fresh[i] = False
-                continue
-            if origin >= 0:
-                patient.origins[origin] = offset
-            newest[patient.slot] = max(before, at_ms)
-        return fresh
-
-    def _patient(self, partition: int, key: bytes) -> _Patient:
-        patient = self._patients.get((partition, key))
-        if patient is not None:
-            self._patients.move_to_end((partition, key))
-            return patient
-        stored = self._load(partition, key)
-        state = State() if stored is None else decode(stored)
-        # What lies ahead of the consumer will be delivered again. An admission may have come since:
-        # such a reading keeps the context that it had the first time.
-        behind = state.log[:, OFFSET] < self._next[partition][state.log[:, SOURCE]]
-        ahead = {
-            (int(row[SOURCE]), int(row[OFFSET]), int(row[AT_MS])): row for row in state.log[~behind]
-        }
-        state.log = state.log[behind]
-        slot = self._free.pop() if self._free else self._patients.popitem(last=False)[1].slot
-        self._windows[slot] = state.base
-        self._take_in(self._windows[slot], state.log)
-        origins = dict(_newest_origins(state.origins, state.log).tolist())
-        patient = self._patients[partition, key] = _Patient(slot, state, origins, ahead)
-        return patient
-
-    def _to_store(self, partition: int, patient: _Patient) -> State:
-        """State with the rows that will still be delivered again: a crash may come before."""
-        state, following = patient.state, self._next[partition]
-        ahead = [row for row in patient.ahead.values() if row[OFFSET] >= following[row[SOURCE]]]
-        return replace(state, log=np.concatenate((state.log, ahead))) if ahead else state
-
-    def _fold(self, partition: int, state: State) -> None:
-        """Move what has been committed from the log into the base."""
-        settled = state.log[:, OFFSET] < self._committed[partition][state.log[:, SOURCE]]
-        # a prefix only: the order of the readings is part of the window
-        count = len(settled) if settled.all() else int(np.argmin(settled))
-        if count == 0:
-            return
-        folded = state.log[:count]
-        self._take_in(state.base, folded)
-        state.origins = _newest_origins(state.origins, folded)
-        for source in range(SOURCES):
-            offsets = folded[folded[:, SOURCE] == source, OFFSET]
-            if len(offsets):
-                state.bounds[source] = offsets[-1] + 1
-        state.log = state.log[count:]
-
-    def _take_in(self, window: NDArray[np.int64], log: NDArray[np.int64]) -> None:
-        if len(log):
-            take_in(
-                window,
-                log[:, AT_MS],
-                log[:, VALUES_AT:CONTEXT_AT],
-                log[:, DEVICE],
-                log[:, CONTEXT_AT:ORIGIN],
+    def _settle(
+        self,
+        readings: Readings,
+        touched: NDArray[np.int64],
+        all_again: NDArray[np.bool_],
+        applied: Applied,
+    ) -> None:
+        """Write the states of the patients that were touched."""
+        ends = np.empty(len(touched), np.int64)
+        partition = readings.partition
+        done = 0
+        while True:
+            done = settle(
+                self._pool,
+                touched,
+                all_again,
+                done,
+                readings.source,
+                self._committed[partition],
+                self._next[partition],
                 self._grace_ms,
+                self._out,
+                ends,
             )
+            if done == len(touched):
+                break
+            grown = np.empty(2 * len(self._out), np.uint8)
+            grown[: len(self._out)] = self._out
+            self._out = grown
+        written = self._out[: ends[-1] if done else 0].tobytes()
+        begin = 0
+        for slot, end in zip(touched.tolist(), ends.tolist(), strict=True):
+            owner = self._owner[slot]
+            assert owner is not None, "a patient in a batch has a slot"
+            applied.writes.append((owner[1], written[begin:end]))
+            begin = end
 
+    # -- slots
 
-def _with_their_context(readings: Readings, patients: list[_Patient]) -> NDArray[np.bool_]:
-    """Give readings that are delivered again the context they had, and tell which they are."""
-    again = np.zeros(len(patients), np.bool_)
-    for i, patient in enumerate(patients):
-        if patient.ahead:
-            place = readings.source, int(readings.offsets[i]), int(readings.at_ms[i])
-            row = patient.ahead.pop(place, None)
-            if row is not None:
-                again[i] = True
-                readings.context[i] = row[CONTEXT_AT:ORIGIN]
-    return again
+    def _bring(self, partition: int, keys: Sequence[bytes]) -> NDArray[np.int64]:
+        """Return the slot of each key, with its patient in it."""
+        self._batch += 1
+        known = self._slots.setdefault(partition, {})
+        slots = np.array([known.get(key, -1) for key in keys], np.int64)
+        here = slots >= 0
+        self._seen[slots[here]] = self._batch
+        if not here.all():
+            absent = list(dict.fromkeys(key for key in keys if key not in known))
+            self._fill(partition, absent)
+            slots = np.array([known[key] for key in keys], np.int64)
+        return slots
 
+    def _fill(self, partition: int, keys: list[bytes]) -> None:
+        """Read patients in from the store."""
+        stored = [state or b"" for state in self._load(partition, keys)]
+        for state in stored:
+            if state:
+                check(state)
+        self._make_room(len(keys))
+        slots = np.array(self._free[-1 : -len(keys) - 1 : -1], np.int64)
+        data = np.frombuffer(b"".join(stored) or b"\0", np.uint8)
+        ends = np.cumsum([len(state) for state in stored], dtype=np.int64)
+        done, why = 0, 1
+        while done < len(keys):
+            done, why = load(
+                self._pool, slots, data, ends, done, self._next[partition], self._grace_ms
+            )
+            if why == 2:
+                release(self._pool, slots)
+                raise StateError(DAMAGED)
+            if why == 1:
+                had = self._pool.origins.shape[1]
+                self._grow(rows=1, partitions=int(self._pool.counts[WANTED]) - had)
+        self._seen[slots] = self._batch
+        del self._free[-len(keys) :]
+        known = self._slots[partition]
+        for key, slot in zip(keys, slots.tolist(), strict=True):
+            known[key] = slot
+            self._owner[slot] = partition, key
 
-def _newest_origins(origins: NDArray[np.int64], log: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Origins with those of the log, the last offset of each partition."""
-    routed = log[log[:, ORIGIN] >= 0]
-    if not len(routed):
-        return origins
-    newest = dict(origins.tolist()) | dict(routed[:, [ORIGIN, ORIGIN_OFFSET]].tolist())
-    return np.array(sorted(newest.items()), np.int64)
+    def _make_room(self, wanted: int) -> None:
+        """Have so many slots free: drop who was seen least recently, or grow."""
+        short = wanted - len(self._free)
+        if short <= 0:
+            return
+        # somewhat more than needed, because looking for them costs a pass over all
+        most = max(short, len(self._owner) // 16)
+        oldest = np.argpartition(self._seen, min(most, len(self._seen)) - 1)[:most]
+        self._drop(oldest[self._seen[oldest] < self._batch])
+        short = wanted - len(self._free)
+        if short > 0:
+            had = len(self._owner)
+            self._grow(slots=short)
+            self._seen = np.append(self._seen, np.full(short, _NEVER))
+            self._owner += [None] * short
+            self._free += range(had, had + short)
 
+    def _drop(self, slots: NDArray[np.int64]) -> None:
+        release(self._pool, slots)
+        self._seen[slots] = _NEVER
+        for slot in slots.tolist():
+            owner = self._owner[slot]
+            assert owner is not None, "only a slot with a patient is dropped"
+            del self._slots[owner[0]][owner[1]]
+            self._owner[slot] = None
+            self._free.append(slot)
 
-def _log_rows(readings: Readings) -> NDArray[np.int64]:
-    rows = np.empty((len(readings.keys), LOG_WIDTH), np.int64)
-    rows[:, SOURCE] = readings.source
-    rows[:, OFFSET] = readings.offsets
-    rows[:, AT_MS] = readings.at_ms
-    rows[:, DEVICE] = readings.devices
-    rows[:, VALUES_AT:CONTEXT_AT] = readings.values
-    rows[:, CONTEXT_AT:ORIGIN] = readings.context
-    rows[:, ORIGIN : ORIGIN_OFFSET + 1] = readings.origins
-    return rows
+    def _grow(self, *, slots: int = 0, partitions: int = 0, rows: int = 0) -> None:
+        """Make the pool larger, by nothing where a number is not above zero; rows at least double.
 
-
-def _select(readings: Readings, which: NDArray[np.bool_]) -> Readings:
-    return Readings(
-        readings.partition,
-        readings.source,
-        [key for key, wanted in zip(readings.keys, which, strict=True) if wanted],
-        readings.offsets[which],
-        readings.at_ms[which],
-        readings.values[which],
-        readings.devices[which],
-        readings.context[which],
-        readings.origins[which],
-    )
+        A number of rows that a patient has once needed will be needed again.
+        """
+        if slots > 0 or partitions > 0 or rows > 0:
+            more = max(rows, len(self._pool.rows)) if rows > 0 else 0
+            self._pool = grown(self._pool, max(slots, 0), max(partitions, 0), more)

@@ -51,7 +51,7 @@ def build(settings: Settings, model: RiskModel) -> VigilApp:
         app, "stays", partitions=partitions, about="admission facts a patient", **memory
     )
     windows = Windows(
-        window_table.load,
+        window_table.load_all,
         capacity=settings.hot_patients,
         grace_ms=round(settings.grace_hours * 3_600_000),
     )

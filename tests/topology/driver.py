@@ -168,6 +168,10 @@ class Table:
         """Read."""
         return self.rows.get((partition, key))
 
+    def load_all(self, partition: int, keys: list[bytes]) -> list[bytes | None]:
+        """Read several."""
+        return [self.load(partition, key) for key in keys]
+
     def store(self, partition: int, writes: list[tuple[bytes, Any]], outbox: Outbox) -> None:
         """Write, and put the changelog into the outbox."""
         for key, value in writes:
@@ -233,7 +237,7 @@ class Bench:
             should_stop=False,
         )
         stays = Stays(self.stays.load, capacity=100)
-        windows = Windows(self.windows.load, capacity=100, grace_ms=3_600_000)
+        windows = Windows(self.windows.load_all, capacity=100, grace_ms=3_600_000)
         self.admit = AdmissionsAgent(self.app, self.topics, stays, self.stays)  # type: ignore[arg-type]
         bedside = Bedside(
             windows,

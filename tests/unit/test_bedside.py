@@ -37,7 +37,9 @@ class Ward:
 
     def __init__(self, **stub: Any) -> None:
         self.states: dict[bytes, bytes] = {}
-        windows = Windows(lambda _, key: self.states.get(key), capacity=100, grace_ms=GRACE)
+        windows = Windows(
+            lambda _, keys: [self.states.get(key) for key in keys], capacity=100, grace_ms=GRACE
+        )
         for partition in range(PARTITIONS):
             windows.resume(partition, [0, 0])
         self.bedside = Bedside(

@@ -240,7 +240,7 @@ def _recommendation(_: str) -> str:
     """What a worker says of the example reading, after the example admission."""
     stays = Stays(lambda partition, key: None, capacity=1)
     stays.admit(1, b"mrn-4711", Admission.model_validate_json(json.dumps(_example("admission"))))
-    windows = Windows(lambda partition, key: None, capacity=1, grace_ms=0)
+    windows = Windows(lambda _, keys: [None] * len(keys), capacity=1, grace_ms=0)
     windows.resume(1, [0, 0])
     scored_at = to_ms(datetime(2026, 1, 31, 12, 0, 0, 253_000, UTC))
     recommender = Recommender(load_model(SHIPPED), guidance())
