@@ -193,9 +193,9 @@ class Bedside:
         records = [intake.records[i] for i in which]
         scored = Scored(
             ids=[
-                recommendation_id(origins[i][0], origins[i][1], origins[i][2], r.timestamp)
+                recommendation_id(origins[i][0], origins[i][1], origins[i][2], r.timestamp).encode()
                 if origins[i][1] >= 0
-                else recommendation_id(r.topic, r.partition, r.offset, r.timestamp)
+                else recommendation_id(r.topic, r.partition, r.offset, r.timestamp).encode()
                 for i, r in zip(which, records, strict=True)
             ],
             correlation_ids=[_correlation(record) for record in records],
@@ -203,7 +203,7 @@ class Bedside:
             rows=[intake.rows[i] for i in which],
             raw=[record.value for record in records],
             unit_ids=[None if (f := facts[i]) is None else f.unit_id for i in which],
-            at_ms=intake.at_ms[which],
+            at_ms=intake.at_ms[which].tolist(),
             produced_ms=[record.timestamp for record in records],
             values=intake.values[which],
             flags=intake.flags[which],

@@ -6,6 +6,7 @@ The wire is `streams.events.Recommendation`. The original record is embedded byt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from config.clock import from_ms
 from config.guidance import Guidance
-from models.explain import factor_text, top_factors
+from models.explain import MOST, sentence, top_factors
 from models.features import FEATURES, GROUPS, ORIGINAL_FEATURES
 from models.quality import flag_names
 from models.risk import RiskModel, Scores, Tiers
@@ -27,9 +28,16 @@ __all__ = ["Recommender", "Scored"]
 _NEWS2_COLUMNS = [FEATURES.index(name) for name in NEWS2_ITEMS]
 #: Parts of NEWS2 that no sensor on this feed sends.
 _NOT_ON_THE_FEED = ["supplemental_oxygen", "consciousness"]
-_ORIGINAL = tuple(ORIGINAL_FEATURES)
+#: Points of NEWS2 as one number: -1 (not known) to 3 for each item.
+_NEWS2_PLACES = 5 ** np.arange(len(NEWS2_ITEMS))
 _TIERS = ("none", *Tiers._fields)
 _encode = msgspec.json.Encoder().encode
+#: Texts kept at most; all are made again when there are more.
+_TEXTS = 100_000
+_FACTS_BYTES = 4 * 8
+
+# Everything about a reading's quality as one number: its flags, and from these bits on …
+_OUTCOME, _UNKNOWN, _MEASURED = 1 << 16, 1 << 24, 1 << 25
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +45,7 @@ class Scored:
     """Readings ready to be recommended on; all of length n.
 
     Attributes:
-        ids: recommendation ids.
+        ids: recommendation ids, which JSON need not escape.
         correlation_ids: from the readings' headers, None = the recommendation id.
         rows: decoded readings.
         raw: their original bytes.
@@ -52,13 +60,13 @@ class Scored:
         without_context: nothing is known of the patient's admission.
     """
 
-    ids: Sequence[str]
+    ids: Sequence[bytes]
     correlation_ids: Sequence[str | None]
     patient_ids: Sequence[str]
     rows: Sequence[Any]
     raw: Sequence[bytes]
     unit_ids: Sequence[str | None]
-    at_ms: NDArray[np.int64]
+    at_ms: Sequence[int]
     produced_ms: Sequence[int]
     values: NDArray[np.int64]
     flags: NDArray[np.int32]
@@ -69,11 +77,19 @@ class Scored:
 
 
 class Recommender:
-    """Writes recommendations with one model and one set of texts."""
+    """Writes recommendations with one model and one set of texts.
+
+    A recommendation is put together from pieces of JSON. What repeats itself from reading to
+    reading, like a sentence, the points of NEWS2 or the steps of a tier, is encoded once.
+    """
 
     def __init__(self, model: RiskModel, guidance: Guidance) -> None:
         self.model = model
-        self._guidance = guidance
+        self._groups = guidance.groups
+        self._texts: dict[bytes, bytes] = {}
+        self._next_steps = [_encode(guidance.next_steps[tier]) for tier in _TIERS]
+        self._tiers = [_encode(tier) for tier in _TIERS]
+        self._disclaimer = _encode(guidance.disclaimer)
 
     def write(
         self, scored: Scored, scores: Scores, scored_at: datetime, scoring_us: float
@@ -86,90 +102,159 @@ class Recommender:
             scored_at: when they were scored.
             scoring_us: mean time a reading took, microseconds.
         """
-        probability = scores.probability.tolist()
-        tiers = self._tiers(scores.probability)
-        points = np.empty((len(probability), len(NEWS2_ITEMS)), np.int8)
-        news2_points(np.ascontiguousarray(scored.features[:, _NEWS2_COLUMNS]), points)
-        measured = (scored.values != MISSING).sum(axis=1).tolist()
-        all_points = points.tolist()
-        model, guidance = self.model, self._guidance
-        return [
-            _encode(
-                {
-                    "recommendation_id": scored.ids[i],
-                    "correlation_id": scored.correlation_ids[i] or scored.ids[i],
-                    "patient_id": scored.patient_ids[i],
-                    "unit_id": scored.rows[i].unit_id or scored.unit_ids[i],
-                    "observed_at": from_ms(int(scored.at_ms[i])),
-                    "prediction_probabilities": (1.0 - risk, risk),
-                    "risk": risk,
-                    "tier": tiers[i],
-                    "factors": self._factors(scores.contributions[i], scored.features[i]),
-                    "news2": _news2(all_points[i]),
-                    "next_steps": guidance.next_steps[tiers[i]],
-                    "features": _original_features(scored.original[i]),
-                    "data_quality": {
-                        "flags": _flags(scored, i),
-                        "measured": measured[i],
-                    },
-                    "model_name": model.name,
-                    "model_version": model.version,
-                    "original_data": msgspec.Raw(scored.raw[i]),
-                    "processing": {
-                        "produced_at": from_ms(scored.produced_ms[i]),
-                        "scored_at": scored_at,
-                        "scoring_us": scoring_us,
-                    },
-                    "disclaimer": guidance.disclaimer,
-                }
+        n = len(scored.ids)
+        probability = np.asarray(scores.probability, np.float64)
+        tiers = np.searchsorted(self.model.tiers, probability, "right").tolist()
+        factors = self._factors(scores.contributions, scored.features)
+        news2 = self._news2(scored.features)
+        quality = self._quality(scored)
+        numbers = np.column_stack([1.0 - probability, probability, scored.original])
+        # one call for all numbers; NaN is not JSON, and comes out as null
+        digits = _encode(numbers.ravel().tolist())[1:-1].split(b",")
+        width = numbers.shape[1]
+        form = self._form(scored_at, scoring_us)
+        written = []
+        for i in range(n):
+            no, risk, *original = digits[i * width : (i + 1) * width]
+            own_id = b'"%b"' % scored.ids[i]
+            correlation_id = scored.correlation_ids[i]
+            tier = tiers[i]
+            written.append(
+                form
+                % (
+                    own_id,
+                    own_id if correlation_id is None else _encode(correlation_id),
+                    _encode(scored.patient_ids[i]),
+                    _encode(scored.rows[i].unit_id or scored.unit_ids[i]),
+                    _moment(scored.at_ms[i]),
+                    no,
+                    risk,
+                    risk,
+                    self._tiers[tier],
+                    factors[i],
+                    news2[i],
+                    self._next_steps[tier],
+                    *original,
+                    quality[i],
+                    scored.raw[i],
+                    _moment(scored.produced_ms[i]),
+                )
             )
-            for i, risk in enumerate(probability)
-        ]
+        return written
 
-    def _tiers(self, probability: NDArray[np.float64]) -> list[str]:
-        cuts = self.model.tiers
-        reached = np.searchsorted(cuts, probability, "right")
-        return [_TIERS[i] for i in reached.tolist()]
+    def _form(self, scored_at: datetime, scoring_us: float) -> bytes:
+        """What all recommendations of a batch have in common, with gaps for the rest."""
+        features = b",".join(b"%b:%%b" % _encode(name) for name in ORIGINAL_FEATURES)
+
+        def fixed(value: Any) -> bytes:
+            return _encode(value).replace(b"%", b"%%")
+
+        return (
+            b'{"recommendation_id":%b,"correlation_id":%b,"patient_id":%b,"unit_id":%b,'
+            b'"observed_at":%b,"prediction_probabilities":[%b,%b],"risk":%b,"tier":%b,'
+            b'"factors":[%b],"news2":%b,"next_steps":%b,"features":{'
+            + features
+            + b'},"data_quality":%b,"model_name":'
+            + fixed(self.model.name)
+            + b',"model_version":'
+            + fixed(self.model.version)
+            + b',"original_data":%b,"processing":{"produced_at":%b,"scored_at":'
+            + fixed(scored_at)
+            + b',"scoring_us":'
+            + fixed(scoring_us)
+            + b'},"disclaimer":'
+            + self._disclaimer.replace(b"%", b"%%")
+            + b"}"
+        )
 
     def _factors(
         self, contributions: NDArray[np.float64], features: NDArray[np.float64]
-    ) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": GROUPS[group],
-                "text": factor_text(group, features, self._guidance.groups),
-                "contribution": float(contributions[group]),
-            }
-            for group in top_factors(contributions)
-        ]
+    ) -> list[bytes]:
+        """The factors of each reading, without the brackets."""
+        n = len(features)
+        facts, worth = np.empty((n, MOST, 4), np.int64), np.empty((n, MOST))
+        top_factors(contributions, features, facts, worth)
+        digits = _encode(worth.ravel().tolist())[1:-1].split(b",")
+        keys, texts = facts.tobytes(), self._texts
+        found = []
+        for i in range(0, MOST * n, MOST):
+            parts = []
+            for place in range(i, i + MOST):
+                key = keys[place * _FACTS_BYTES : (place + 1) * _FACTS_BYTES]
+                text = texts.get(key)
+                if text is None:
+                    text = self._text(key)
+                if not text:
+                    break
+                parts.append(text + digits[place] + b"}")
+            found.append(b",".join(parts))
+        return found
+
+    def _text(self, key: bytes) -> bytes:
+        """A factor up to its contribution; empty where there is none."""
+        group, *facts = np.frombuffer(key, np.int64).tolist()
+        text = b""
+        if group >= 0:
+            said = sentence(group, facts, self._groups)
+            text = b'{"name":%b,"text":%b,"contribution":' % (_encode(GROUPS[group]), _encode(said))
+        if len(self._texts) >= _TEXTS:
+            self._texts.clear()
+        self._texts[key] = text
+        return text
+
+    def _news2(self, features: NDArray[np.float64]) -> list[bytes]:
+        points = np.empty((len(features), len(NEWS2_ITEMS)), np.int8)
+        news2_points(np.ascontiguousarray(features[:, _NEWS2_COLUMNS]), points)
+        return [_news2_text(code) for code in ((points + 1) @ _NEWS2_PLACES).tolist()]
+
+    def _quality(self, scored: Scored) -> list[bytes]:
+        measured = (scored.values != MISSING).sum(axis=1)
+        codes = (
+            scored.flags.astype(np.int64)
+            + scored.outcomes.astype(np.int64) * _OUTCOME
+            + np.array(scored.without_context, np.int64) * _UNKNOWN
+            + measured * _MEASURED
+        )
+        return [_quality_text(code) for code in codes.tolist()]
 
 
-def _news2(points: list[int]) -> dict[str, Any]:
+@cache  # as many as there are codes: 3125
+def _news2_text(code: int) -> bytes:
+    points = [code // place % 5 - 1 for place in _NEWS2_PLACES.tolist()]
     known = {name: p for name, p in zip(NEWS2_ITEMS, points, strict=True) if p >= 0}
-    return {
-        "total": sum(known.values()),
-        "points": known,
-        "missing": [name for name in NEWS2_ITEMS if name not in known] + _NOT_ON_THE_FEED,
-        "rule": NEWS2_RULE,
-    }
+    return _encode(
+        {
+            "total": sum(known.values()),
+            "points": known,
+            "missing": [name for name in NEWS2_ITEMS if name not in known] + _NOT_ON_THE_FEED,
+            "rule": NEWS2_RULE,
+        }
+    )
 
 
-def _original_features(values: NDArray[np.float64]) -> dict[str, float | None]:
-    # NaN is not JSON: msgspec would write it as null, and a reader should not have to know that
-    return {
-        name: None if value != value else value
-        for name, value in zip(_ORIGINAL, values.tolist(), strict=True)
-    }
-
-
-def _flags(scored: Scored, i: int) -> list[str]:
-    flags = flag_names(int(scored.flags[i])) if scored.flags[i] else []
-    if scored.outcomes[i] == OUT_OF_ORDER:
+@lru_cache(maxsize=65_536)
+def _quality_text(code: int) -> bytes:
+    measured = code // _MEASURED
+    flags = flag_names(code % _OUTCOME)
+    outcome = code // _OUTCOME % (_UNKNOWN // _OUTCOME)
+    if outcome == OUT_OF_ORDER:
         flags.append("out_of_order")
-    elif scored.outcomes[i] == DUPLICATE:
+    elif outcome == DUPLICATE:
         flags.append("duplicate")
-    if scored.without_context[i]:
+    if code & _UNKNOWN:
         flags.append("admission_unknown")
-    if (scored.values[i] == MISSING).all():
+    if measured == 0:
         flags.append("nothing_measured")
-    return flags
+    return _encode({"flags": flags, "measured": measured})
+
+
+def _moment(ms: int) -> bytes:
+    """RFC 3339 in UTC as JSON, to the microsecond where it is not a whole second."""
+    second, milliseconds = divmod(ms, 1000)
+    whole = _second(second)
+    return whole + (b'Z"' if milliseconds == 0 else b'.%03d000Z"' % milliseconds)
+
+
+@lru_cache(maxsize=16_384)
+def _second(second: int) -> bytes:
+    return b'"' + from_ms(second * 1000).strftime("%Y-%m-%dT%H:%M:%S").encode()

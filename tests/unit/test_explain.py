@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from config.guidance import guidance
-from models.explain import factor_text, top_factors
+from models.explain import MOST, NOTHING, sentence, top_factors
 from models.features import FEATURES, GROUPS
 from tests.helpers import HOUR, T0, Observed, row, run, who
 
@@ -17,10 +17,28 @@ NAN = math.nan
 
 
 def text(group: str, **features: float) -> str:
-    values = np.full(len(FEATURES), NAN)
+    values = np.full((1, len(FEATURES)), NAN)
     for name, value in features.items():
-        values[FEATURES.index(name)] = value
-    return factor_text(GROUPS.index(group), values, guidance().groups)
+        values[0, FEATURES.index(name)] = value
+    ((found, *facts),) = _top(moved(**{group: 1.0}), values)[0]
+    assert GROUPS[found] == group
+    return sentence(found, facts, guidance().groups)
+
+
+def _top(
+    contributions: NDArray[np.float64], features: NDArray[np.float64] | None = None
+) -> tuple[list[list[int]], list[float]]:
+    """Group and facts of each factor, and what it contributed."""
+    facts, worth = np.empty((1, MOST, 4), np.int64), np.empty((1, MOST))
+    if features is None:
+        features = np.full((1, len(FEATURES)), NAN)
+    top_factors(contributions[None], features, facts, worth)
+    found = [row for row in facts[0].tolist() if row[0] >= 0]
+    return found, worth[0, : len(found)].tolist()
+
+
+def names(contributions: NDArray[np.float64]) -> list[str]:
+    return [GROUPS[group] for group, *_ in _top(contributions)[0]]
 
 
 def moved(**by: float) -> NDArray[np.float64]:
@@ -105,23 +123,25 @@ def test_every_group_has_a_sentence_without_a_nan_in_it_for_a_full_and_an_empty_
         ([Observed(T0, row(**vitals))], known),
         ([Observed(T0, row())], None),
     ):
-        features = run(readings, context=context).features[0]
-        for group in range(len(GROUPS)):
-            sentence = factor_text(group, features, guidance().groups)
-            assert sentence
-            assert "nan" not in sentence
+        features = run(readings, context=context).features[:1]
+        for group in GROUPS:
+            (factor,), _ = _top(moved(**{group: -1.0}), features)
+            said = sentence(factor[0], factor[1:], guidance().groups)
+            assert said
+            assert "nan" not in said
+            assert str(NOTHING) not in said
 
 
 def test_factors_come_with_the_strongest_first_whichever_way_it_pushes() -> None:
-    order = top_factors(moved(sbp=0.2, heart_rate=-1.5, stay=0.7, spo2=0.1))
-    assert [GROUPS[group] for group in order] == ["heart_rate", "stay", "sbp"]
+    contributions = moved(sbp=0.2, heart_rate=-1.5, stay=0.7, spo2=0.1)
+    assert names(contributions) == ["heart_rate", "stay", "sbp"]
+    assert _top(contributions)[1] == [-1.5, 0.7, 0.2]
 
 
 def test_groups_that_moved_nothing_are_no_factors() -> None:
-    assert [GROUPS[g] for g in top_factors(moved(sbp=0.2, scores=0.1))] == ["sbp", "scores"]
-    assert top_factors(moved()) == []
+    assert names(moved(sbp=0.2, scores=0.1)) == ["sbp", "scores"]
+    assert names(moved()) == []
 
 
 def test_equal_factors_keep_the_order_of_the_groups() -> None:
-    order = top_factors(moved(stay=0.5, heart_rate=-0.5, sbp=0.5, map=0.5), most=2)
-    assert [GROUPS[group] for group in order] == ["heart_rate", "sbp"]
+    assert names(moved(stay=0.5, heart_rate=-0.5, sbp=0.5, map=0.5)) == ["heart_rate", "sbp", "map"]

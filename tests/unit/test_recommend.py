@@ -52,13 +52,13 @@ def scored(raw: Sequence[bytes], **changes: Any) -> Scored:
         if name in FEATURES:
             features[:, FEATURES.index(name)] = value
     made: dict[str, Any] = {
-        "ids": [f"vitals-0-{i}-{T0}" for i in range(n)],
+        "ids": [b"vitals-0-%d-%d" % (i, T0) for i in range(n)],
         "correlation_ids": [None] * n,
         "patient_ids": ["p1"] * n,
         "rows": rows,
         "raw": raw,
         "unit_ids": [None] * n,
-        "at_ms": np.full(n, T0 + 123, np.int64),
+        "at_ms": [T0 + 123] * n,
         "produced_ms": [T0 + 456] * n,
         "values": np.tile(row(**VITALS_OF_ONE), (n, 1)),
         "flags": np.zeros(n, np.int32),
