@@ -4,7 +4,6 @@ Commands are imported when they are called, so that ``vigil --help`` answers at 
 does not load what only training needs.
 """
 
-import importlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from config.settings import MissingBrokerError
+from streams.commands.lazy import LazyGroup
 
 __all__ = ["main"]
 
@@ -31,30 +31,16 @@ COMMANDS = {
     "deadletters": ("streams.commands.deadletters", "List dead letters, send them again."),
     "train": ("streams.commands.train", "Train a risk model and register it."),
     "evaluate": ("streams.commands.evaluate", "Measure the risk model on recorded patients."),
+    "bench": ("streams.commands.bench", "Measure the engine, beside others and under strain."),
 }
 
 #: Exit codes: 0 done, 1 it did not work, 2 the command line was wrong, 130 stopped by Ctrl-C.
 FAILED, INTERRUPTED = 1, 130
 
 
-class _Commands(click.Group):
-    """A group that imports a command when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[name][0]), name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
-
-
-@click.command(cls=_Commands, epilog="Vigil is not a medical device. Example: vigil demo")
+@click.group(
+    cls=LazyGroup, lazy=COMMANDS, epilog="Vigil is not a medical device. Example: vigil demo"
+)
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug logs.")
 @click.version_option(package_name="vigil")
 def cli(debug: bool) -> None:

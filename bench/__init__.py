@@ -1,0 +1,1 @@
+"""Measures the engine: ``vigil bench``. Not part of a deployment."""
