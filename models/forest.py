@@ -27,25 +27,6 @@ _ZERO = float(np.float32(1e-35))
 
 
 @kernel
-def _leaf(
-    row: NDArray[np.float64],
-    root: int,
-    feature: NDArray[np.int32],
-    threshold: NDArray[np.float64],
-    nan_left: NDArray[np.bool_],
-    child: NDArray[np.int32],
-) -> int:
-    """Leaf of a tree that a row falls into. A child below zero is ``~leaf``."""
-    node = root
-    while node >= 0:
-        x = row[feature[node]]
-        # an index instead of a branch, which the processor would guess wrong every other time
-        goes_left = (x <= threshold[node]) | ((x != x) & nan_left[node])
-        node = child[node, 1 - goes_left]
-    return ~node
-
-
-@kernel
 def _standardise(
     features: NDArray[np.float64],
     start: int,
@@ -56,12 +37,40 @@ def _standardise(
     zero_missing: NDArray[np.bool_],
     out: NDArray[np.float64],
 ) -> None:
+    """Fill in what nodes look at, twice: where a missing value goes left, and where right."""
+    width = len(columns)
     for i in range(start, stop):
-        for f in range(len(columns)):
+        for f in range(width):
             x = (features[i, columns[f]] - mean[f]) / scale[f]
             if zero_missing[f] and abs(x) <= _ZERO:
                 x = np.nan
-            out[i - start, f] = x
+            out[i - start, f] = -np.inf if x != x else x
+            out[i - start, width + f] = x
+
+
+@kernel
+def _descend(
+    rows: NDArray[np.float64],
+    count: int,
+    root: int,
+    depth: int,
+    looks_at: NDArray[np.int32],
+    threshold: NDArray[np.float64],
+    left: NDArray[np.int32],
+    node: NDArray[np.int32],
+) -> None:
+    """Fill in the node of each row that has gone down a tree; a leaf leads to itself.
+
+    All rows go a step before any goes the next: the processor works on many at once, where one row
+    after the other it would wait for each comparison.
+    """
+    for i in range(count):
+        node[i] = root
+    for _ in range(depth):
+        for i in range(count):
+            at = node[i]
+            # a number instead of a branch, which the processor would guess wrong every other time
+            node[i] = left[at] + (1 - (rows[i, looks_at[at]] <= threshold[at]))
 
 
 @kernel
@@ -72,22 +81,23 @@ def _leaves(
     scale: NDArray[np.float64],
     zero_missing: NDArray[np.bool_],
     roots: NDArray[np.int32],
-    feature: NDArray[np.int32],
+    depths: NDArray[np.int32],
+    looks_at: NDArray[np.int32],
     threshold: NDArray[np.float64],
-    nan_left: NDArray[np.bool_],
-    child: NDArray[np.int32],
+    left: NDArray[np.int32],
+    leaf: NDArray[np.int32],
     found: NDArray[np.int32],
 ) -> None:
     """Fill in the leaf of every row in every tree."""
-    rows = np.empty((_BLOCK, len(columns)))
+    rows = np.empty((_BLOCK, 2 * len(columns)))
+    node = np.empty(_BLOCK, np.int32)
     for start in range(0, len(features), _BLOCK):
-        stop = min(start + _BLOCK, len(features))
-        _standardise(features, start, stop, columns, mean, scale, zero_missing, rows)
+        count = min(_BLOCK, len(features) - start)
+        _standardise(features, start, start + count, columns, mean, scale, zero_missing, rows)
         for tree in range(len(roots)):
-            for i in range(stop - start):
-                found[start + i, tree] = _leaf(
-                    rows[i], roots[tree], feature, threshold, nan_left, child
-                )
+            _descend(rows, count, roots[tree], depths[tree], looks_at, threshold, left, node)
+            for i in range(count):
+                found[start + i, tree] = leaf[node[i]]
 
 
 @kernel
@@ -98,26 +108,29 @@ def _explain(
     scale: NDArray[np.float64],
     zero_missing: NDArray[np.bool_],
     roots: NDArray[np.int32],
-    feature: NDArray[np.int32],
+    depths: NDArray[np.int32],
+    looks_at: NDArray[np.int32],
     threshold: NDArray[np.float64],
-    nan_left: NDArray[np.bool_],
-    child: NDArray[np.int32],
+    left: NDArray[np.int32],
+    leaf: NDArray[np.int32],
     values: NDArray[np.float64],
     effects: NDArray[np.float64],
     logits: NDArray[np.float64],
     contributions: NDArray[np.float64],
 ) -> None:
     """Add every tree's leaf to the log-odds and contributions; a row's order is the trees'."""
-    rows = np.empty((_BLOCK, len(columns)))
+    rows = np.empty((_BLOCK, 2 * len(columns)))
+    node = np.empty(_BLOCK, np.int32)
     for start in range(0, len(features), _BLOCK):
-        stop = min(start + _BLOCK, len(features))
-        _standardise(features, start, stop, columns, mean, scale, zero_missing, rows)
+        count = min(_BLOCK, len(features) - start)
+        _standardise(features, start, start + count, columns, mean, scale, zero_missing, rows)
         for tree in range(len(roots)):
-            for i in range(stop - start):
-                leaf = _leaf(rows[i], roots[tree], feature, threshold, nan_left, child)
-                logits[start + i] += values[leaf]
+            _descend(rows, count, roots[tree], depths[tree], looks_at, threshold, left, node)
+            for i in range(count):
+                reached = leaf[node[i]]
+                logits[start + i] += values[reached]
                 for group in range(effects.shape[1]):
-                    contributions[start + i, group] += effects[leaf, group]
+                    contributions[start + i, group] += effects[reached, group]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,11 +143,13 @@ class Forest:
         mean: subtracted from each feature, shape [features].
         scale: then divides it, shape [features].
         zero_missing: features of which the model takes zero for missing, shape [features].
-        roots: first node of each tree, or ``~leaf`` of a tree of one leaf, shape [trees].
-        feature: feature each node looks at, shape [nodes].
-        threshold: values up to it go left, shape [nodes].
-        nan_left: whether a missing value goes left, shape [nodes].
-        child: where a row goes on, left and right: a node or ``~leaf``, shape [nodes, 2].
+        roots: first node of each tree, shape [trees].
+        depths: steps to its deepest leaf, shape [trees].
+        looks_at: feature each node looks at, plus the number of features where a missing value
+            goes right, shape [nodes].
+        threshold: values up to it go left; infinity for a leaf, shape [nodes].
+        left: where a row goes on; right is the node after it; a leaf is its own, shape [nodes].
+        leaf: index of a node that is a leaf, else -1, shape [nodes].
         values: log-odds of each leaf, shape [leaves].
         effects: what a leaf's path is worth to each group of features, shape [leaves, groups].
         baseline: mean log-odds; baseline and contributions add up to a row's log-odds.
@@ -146,10 +161,11 @@ class Forest:
     scale: NDArray[np.float64]
     zero_missing: NDArray[np.bool_]
     roots: NDArray[np.int32]
-    feature: NDArray[np.int32]
+    depths: NDArray[np.int32]
+    looks_at: NDArray[np.int32]
     threshold: NDArray[np.float64]
-    nan_left: NDArray[np.bool_]
-    child: NDArray[np.int32]
+    left: NDArray[np.int32]
+    leaf: NDArray[np.int32]
     values: NDArray[np.float64]
     effects: NDArray[np.float64]
     baseline: float
@@ -183,25 +199,16 @@ class Forest:
         """
         names, trees = parse(text)
         owner = np.arange(len(names)) if group_of is None else np.array(group_of)
-        nodes = np.cumsum([0, *(len(tree.feature) for tree in trees)])[:-1]
-        leaves = np.cumsum([0, *(len(tree.value) for tree in trees)])[:-1]
         paths = [_paths(tree, owner, groups or len(names)) for tree in trees]
         feature = np.concatenate([tree.feature for tree in trees])
         zero_missing = np.concatenate([tree.zero_missing for tree in trees])
-        at = list(zip(trees, nodes, leaves, strict=True))
         return cls(
             names=names,
             columns=np.array(range(len(names)) if columns is None else columns, np.int32),
             mean=np.zeros(len(names)) if mean is None else mean,
             scale=np.ones(len(names)) if scale is None else scale,
             zero_missing=np.isin(np.arange(len(names)), feature[zero_missing]),
-            roots=np.array([t.root - leaf if t.root else node for t, node, leaf in at], np.int32),
-            feature=feature,
-            threshold=np.concatenate([tree.threshold for tree in trees]),
-            nan_left=np.concatenate([tree.nan_left for tree in trees]),
-            child=np.concatenate(
-                [np.where(t.child < 0, t.child - leaf, t.child + node) for t, node, leaf in at]
-            ).astype(np.int32),
+            **_lay_out(trees, len(names)),
             values=np.concatenate([tree.value for tree in trees]),
             effects=np.concatenate([effects for _, effects in paths]),
             baseline=sum(baseline for baseline, _ in paths),
@@ -255,8 +262,46 @@ class Forest:
     def _arrays(self) -> tuple[NDArray[Any], ...]:
         return (
             *(self.columns, self.mean, self.scale, self.zero_missing),
-            *(self.roots, self.feature, self.threshold, self.nan_left, self.child),
+            *(self.roots, self.depths, self.looks_at, self.threshold, self.left, self.leaf),
         )
+
+
+def _lay_out(trees: Sequence[Tree], features: int) -> dict[str, NDArray[Any]]:
+    """Nodes and leaves of all trees in one row, level by level, the two children side by side."""
+    roots: list[int] = []
+    depths: list[int] = []
+    looks_at: list[int] = []
+    threshold: list[float] = []
+    left: list[int] = []
+    leaf: list[int] = []
+    leaves = 0
+    for tree in trees:
+        first = len(left)
+        roots.append(first)
+        nodes, levels = [tree.root], [0]
+        for at, node in enumerate(nodes):  # grows on the way
+            if node < 0:
+                looks_at.append(0)
+                threshold.append(np.inf)
+                left.append(first + at)
+                leaf.append(leaves + ~node)
+                continue
+            looks_at.append(tree.feature[node] + (0 if tree.nan_left[node] else features))
+            threshold.append(tree.threshold[node])
+            left.append(first + len(nodes))
+            leaf.append(-1)
+            nodes += tree.child[node].tolist()
+            levels += 2 * [levels[at] + 1]
+        depths.append(levels[-1])
+        leaves += len(tree.value)
+    return {
+        "roots": np.array(roots, np.int32),
+        "depths": np.array(depths, np.int32),
+        "looks_at": np.array(looks_at, np.int32),
+        "threshold": np.array(threshold, np.float64),
+        "left": np.array(left, np.int32),
+        "leaf": np.array(leaf, np.int32),
+    }
 
 
 def _paths(tree: Tree, owner: NDArray[Any], groups: int) -> tuple[float, NDArray[np.float64]]:

@@ -65,9 +65,11 @@ def test_the_log_odds_are_bit_for_bit_those_of_lightgbm(settings: dict[str, Any]
 
 def test_values_on_a_threshold_go_where_lightgbm_sends_them(booster: lightgbm.Booster) -> None:
     forest = Forest.from_text(booster.model_to_string())
-    rows = np.zeros((len(forest.threshold) * 3, 6))
-    near = [forest.threshold, *(np.nextafter(forest.threshold, side) for side in (-np.inf, np.inf))]
-    rows[np.arange(len(rows)), np.tile(forest.feature, 3)] = np.concatenate(near)
+    inner = forest.leaf < 0
+    threshold, feature = forest.threshold[inner], forest.looks_at[inner] % 6
+    rows = np.zeros((len(threshold) * 3, 6))
+    near = [threshold, *(np.nextafter(threshold, side) for side in (-np.inf, np.inf))]
+    rows[np.arange(len(rows)), np.tile(feature, 3)] = np.concatenate(near)
     wanted = booster.predict(rows, raw_score=True, num_threads=1)
     np.testing.assert_array_equal(forest.score(rows), wanted)
 
@@ -111,7 +113,7 @@ def test_a_split_is_credited_to_the_feature_it_looks_at() -> None:
     model = lightgbm.train(stump, lightgbm.Dataset(rows, labels), 1)
     forest = Forest.from_text(model.model_to_string())
     logits, contributions = forest.explain(rows)
-    looked_at = int(forest.feature[0])
+    looked_at = int(forest.looks_at[0]) % 6
     np.testing.assert_allclose(contributions[:, looked_at], logits - forest.baseline, atol=1e-15)
     assert not np.delete(contributions, looked_at, axis=1).any()
 
