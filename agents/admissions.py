@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import msgspec
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from agents.work import Work, finish
@@ -27,6 +29,10 @@ log = logging.getLogger(__name__)
 
 #: How often a waiting reading looks whether admissions were read to the end.
 _LOOK_AGAIN_S = 0.01
+#: Looks between two questions to the broker whether it is there.
+_LOOKS = 25
+#: A broker that takes longer to answer is away. A fetch may be ahead of the question: 1.5 s.
+_ANSWER_S = 3.0
 
 _AdmissionRow: Any = struct_of(Admission)
 _decode = msgspec.json.Decoder(_AdmissionRow).decode
@@ -58,20 +64,36 @@ class AdmissionsAgent:
 
         A patient's first reading may be read before its admission, which was sent earlier but on
         another topic. Bounded by ``admissions_wait_s``: a late admission must not hold up scoring.
+        Time in which the broker does not answer, or this process was stopped, does not count: then
+        what is waited for may be there and only cannot be read. Returns at once when the partition
+        is taken away.
         """
         tp = TP(self._topics.admissions.name, partition)
         consumer = self._app.consumer
-        if tp not in consumer.assignment():
-            return
-        end = await consumer.end_offset(tp)
-        try:
-            async with asyncio.timeout(self._app.settings.admissions_wait_s):
-                while not consumer.handled(tp, end, self._handled_to(partition)):
-                    # a fetch that brings no record tells nobody
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self._progress.wait(), _LOOK_AGAIN_S)
-        except TimeoutError:
-            log.warning("admissions %d: not read to %d in time; scoring goes on", partition, end)
+        assignment = consumer.assignment_number
+        end: int | None = None
+        left = self._app.settings.admissions_wait_s
+        while tp in consumer.assignment() and consumer.assignment_number == assignment:
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    answer = await consumer.end_offset(tp)
+            except (KafkaError, TimeoutError):
+                await asyncio.sleep(_LOOK_AGAIN_S * _LOOKS)
+                continue
+            end = answer if end is None else end
+            for _ in range(_LOOKS):
+                if consumer.handled(tp, end, self._handled_to(partition)):
+                    return
+                if left <= 0:
+                    log.warning(
+                        "admissions %d: not read to %d in time; scoring goes on", partition, end
+                    )
+                    return
+                looked = monotonic()
+                # a fetch that brings no record tells nobody
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._progress.wait(), _LOOK_AGAIN_S)
+                left -= min(monotonic() - looked, _LOOK_AGAIN_S)
 
     def _handled_to(self, partition: int) -> int:
         assignment, offset = self._read_to.get(partition, (-1, 0))

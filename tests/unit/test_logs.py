@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.logging import RichHandler
 
-from config.logs import configure
+from config.logs import Calm, configure
 
 pytestmark = pytest.mark.unit
 
@@ -125,3 +125,60 @@ def test_configuring_again_does_not_write_twice(capsys: pytest.CaptureFixture[st
     configure()
     log.info("once")
     assert len(lines(capsys)) == 1
+
+
+class Storm:
+    """A client that says the same again and again, and a clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.calm = Calm(5, ("aiokafka",), clock=lambda: self.now)
+
+    def say(self, name: str = "aiokafka.consumer", line: int = 1, level: str = "ERROR") -> Any:
+        """Return the message as it comes out; None: it was suppressed."""
+        number = logging.getLevelNamesMapping()[level]
+        record = logging.LogRecord(name, number, "client.py", line, "no node %d", (7,), None)
+        return record if self.calm.filter(record) else None
+
+
+def test_a_storm_of_one_message_is_let_through_once_in_a_while_with_a_count() -> None:
+    storm = Storm()
+    passed = []
+    for millisecond in range(12_000):
+        storm.now = millisecond / 1000
+        passed.append(storm.say())
+    let_through = [record for record in passed if record is not None]
+    assert [record.getMessage() for record in let_through] == [
+        "no node 7", "no node 7 (and 4999 more)", "no node 7 (and 4999 more)",
+    ]  # fmt: skip
+    assert let_through[1].suppressed == 4999
+
+
+def test_a_message_from_another_line_or_of_another_level_is_another_one() -> None:
+    storm = Storm()
+    assert storm.say(line=1)
+    assert not storm.say(line=1)
+    assert storm.say(line=2)
+    assert storm.say(line=1, level="WARNING")
+
+
+def test_what_was_quiet_for_long_enough_is_said_as_it_is() -> None:
+    storm = Storm()
+    storm.say()
+    storm.now = 5.0
+    assert storm.say().getMessage() == "no node 7"
+
+
+def test_our_own_messages_are_never_suppressed() -> None:
+    storm = Storm()
+    assert all(storm.say("agents.vitals") for _ in range(3))
+
+
+def test_a_worker_has_the_storm_calmed(capsys: pytest.CaptureFixture[str]) -> None:
+    configure()
+    for _ in range(100):
+        logging.getLogger("aiokafka.consumer.fetcher").error("no leader")
+        log.error("ours")
+    said = [line["message"] for line in lines(capsys)]
+    assert said.count("no leader") == 1
+    assert said.count("ours") == 100
