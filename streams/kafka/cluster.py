@@ -1,5 +1,6 @@
 """A local Kafka cluster of one or three nodes."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,6 +40,7 @@ class LocalKafka:
         cache: folder for Kafka's jars, filled at the first start.
         nodes: 1 or 3.
         port: for clients of node 1; None takes free ones for all nodes.
+        proxied: whether clients may come through a proxy in front of each node, see `proxies`.
         heap: the most memory for objects of each node, as Java writes it.
         start_timeout: seconds a start may take, downloads left aside.
         repository: URL of a Maven repository.
@@ -54,6 +56,7 @@ class LocalKafka:
         nodes: int = 1,
         port: int | None = None,
         *,
+        proxied: bool = False,
         heap: str = "512m",
         start_timeout: float = 60.0,
         repository: str = MAVEN_CENTRAL,
@@ -65,6 +68,7 @@ class LocalKafka:
         self._cache = cache.absolute() / f"kafka-{KAFKA_VERSION}"
         self._count = nodes
         self._port = port
+        self._proxied = proxied
         self._heap = heap
         self._timeout = start_timeout
         self._repository = repository
@@ -75,6 +79,19 @@ class LocalKafka:
     def bootstrap(self) -> str:
         """Addresses for clients, ``host:port`` with commas."""
         return ",".join(f"{HOST}:{ports.clients}" for ports in self._ports.values())
+
+    @property
+    def proxies(self) -> dict[int, tuple[int, int]]:
+        """Per node the port on which a proxy is to listen, and the one that it passes on to.
+
+        Nothing listens on the first ones: whoever asked for ``proxied`` does. Clients that connect
+        there are told the other nodes' proxies, too, and never the nodes themselves.
+        """
+        return {
+            node: (ports.proxy, ports.proxied)
+            for node, ports in self._ports.items()
+            if ports.proxy is not None and ports.proxied is not None
+        }
 
     def __enter__(self) -> Self:
         self.start()
@@ -244,10 +261,11 @@ class LocalKafka:
 
     def _launch(self) -> None:
         for tries_left in reversed(range(_TRIES)):
-            free = free_ports(2 * self._count)
-            self._ports = {n: Ports(free.pop(), free.pop()) for n in self.nodes}
+            each = 4 if self._proxied else 2
+            free = free_ports(each * self._count)
+            self._ports = {n: Ports(*(free.pop() for _ in range(each))) for n in self.nodes}
             if self._port is not None:
-                self._ports[1] = Ports(self._port, self._ports[1].controller)
+                self._ports[1] = replace(self._ports[1], clients=self._port)
             try:
                 for node in self.nodes.values():
                     node.launch(self._cluster_id, self._ports)

@@ -16,10 +16,14 @@ class Ports:
     Attributes:
         clients: for clients and the other brokers.
         controller: for the controllers' quorum.
+        proxied: for what a proxy passes on; None = no proxy is expected.
+        proxy: where the proxy listens, which is what clients that come through it are told.
     """
 
     clients: int
     controller: int
+    proxied: int | None = None
+    proxy: int | None = None
 
 
 def server_properties(node: int, cluster: Mapping[int, Ports], data: Path) -> str:
@@ -39,12 +43,18 @@ def server_properties(node: int, cluster: Mapping[int, Ports], data: Path) -> st
     session = 4000 if copies == 3 else 2000
     voters = ",".join(f"{n}@{HOST}:{ports.controller}" for n, ports in cluster.items())
     mine = cluster[node]
+    listeners = {"PLAINTEXT": mine.clients, "CONTROLLER": mine.controller}
+    advertised = {"PLAINTEXT": mine.clients}
+    if mine.proxied is not None and mine.proxy is not None:
+        listeners["PROXIED"], advertised["PROXIED"] = mine.proxied, mine.proxy
     return f"""\
 process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
-listeners=PLAINTEXT://{HOST}:{mine.clients},CONTROLLER://{HOST}:{mine.controller}
-advertised.listeners=PLAINTEXT://{HOST}:{mine.clients}
+listeners={_addresses(listeners)}
+advertised.listeners={_addresses(advertised)}
+listener.security.protocol.map={",".join(f"{name}:PLAINTEXT" for name in listeners)}
+inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={data}
 
@@ -76,6 +86,10 @@ log.cleaner.dedupe.buffer.size=16777216
 log.segment.bytes=67108864
 log.index.size.max.bytes=1048576
 """
+
+
+def _addresses(ports: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://{HOST}:{port}" for name, port in ports.items())
 
 
 def log4j2_properties(log: Path) -> str:

@@ -57,3 +57,10 @@ def test_kafka_writes_warnings_into_its_file_and_nothing_to_the_console() -> Non
     assert "appender.file.fileName=/home/node-1/server.log" in text
     assert "rootLogger.level=warn" in text
     assert "Console" not in text
+
+
+def test_clients_that_come_through_a_proxy_are_told_of_proxies_only() -> None:
+    found = settings(2, {n: Ports(9000 + n, 9100 + n, 9200 + n, 9300 + n) for n in (1, 2, 3)})
+    assert "PROXIED://127.0.0.1:9202" in found["listeners"]
+    assert found["advertised.listeners"] == "PLAINTEXT://127.0.0.1:9002,PROXIED://127.0.0.1:9302"
+    assert found["inter.broker.listener.name"] == "PLAINTEXT"
