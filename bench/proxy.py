@@ -1,0 +1,95 @@
+"""A TCP proxy between clients and a broker, which can be cut, frozen and slowed down.
+
+It looks at no byte of what it passes on. The broker has to advertise the proxy's address:
+``LocalKafka(..., proxied=True)``.
+"""
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+__all__ = ["Proxy"]
+
+_CHUNK = 65_536
+
+
+class Proxy:
+    """Passes connections on, both ways, for as long as nothing is wrong.
+
+    Args:
+        front: port that clients connect to.
+        back: port of the broker.
+        host: of both.
+
+    Attributes:
+        delay_s: seconds by which every piece of data is held up, each way.
+    """
+
+    def __init__(self, front: int, back: int, host: str = "127.0.0.1") -> None:
+        self._front, self._back, self._host = front, back, host
+        self.delay_s = 0.0
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> Self:
+        await self._listen()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Break all connections and refuse new ones, as when a cable is pulled."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in list(self._open):
+            writer.transport.abort()
+        self._passing.set()
+        while self._open:  # noqa: ASYNC110 - their tasks see it in the next turns of the loop
+            await asyncio.sleep(0)
+
+    def freeze(self) -> None:
+        """Keep connections, pass nothing on: a network that drops every packet."""
+        self._passing.clear()
+
+    async def heal(self) -> None:
+        """Pass everything on again, at once."""
+        self.delay_s = 0.0
+        self._passing.set()
+        await self._listen()
+
+    async def _listen(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._connect, self._host, self._front)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        try:
+            there, here = await asyncio.open_connection(self._host, self._back)
+        except OSError:
+            # the broker is down: what connects there directly is refused as well
+            writer.transport.abort()
+            self._open.discard(writer)
+            return
+        self._open.add(here)
+        await asyncio.gather(self._pass(reader, here), self._pass(there, writer))
+        self._open -= {writer, here}
+
+    async def _pass(self, source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(_CHUNK):
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
+                await self._passing.wait()
+                to.write(data)
+                await to.drain()
+        to.transport.abort()
