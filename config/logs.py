@@ -20,9 +20,12 @@ __all__ = ["Calm", "configure"]
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
-#: Engines that tell each of their steps; the last two are ours by name only: Faust's services log
+#: Engines that tell each of their steps; the last three are ours by name only: Faust's services log
 #: under the module of their subclass.
-_NOISY = ("aiokafka", "faust", "mode", "kafka", "streams.application", "streams.transport")
+_NOISY = (
+    "aiokafka", "faust", "mode", "kafka",
+    "streams.application", "streams.recovery", "streams.transport",
+)  # fmt: skip
 
 
 #: Clients that repeat themselves thousands of times a second while a broker is away.

@@ -16,6 +16,7 @@ from yarl import URL
 
 from config.settings import Settings
 from streams.metrics import REGISTRY, metrics
+from streams.recovery import set_aside_foreign
 from streams.topics import prepare
 from streams.transport import BatchApp, BatchConsumer
 
@@ -41,6 +42,7 @@ class VigilApp(BatchApp):
         """Get the topics ready before anything subscribes to them."""
         changelogs = [table.changelog_topic_name for table in self.tables.values()]
         self.sizes = await prepare(self.settings, changelogs)
+        await set_aside_foreign(self.settings.kafka_client(), self.conf.tabledir)
         await super().on_first_start()
 
     @property
@@ -94,7 +96,7 @@ def new_app(name: str, settings: Settings) -> VigilApp:
         topic_replication_factor=settings.replication,
         topic_disable_leader=True,
         store="rocksdb://",
-        datadir=str((settings.home / name).absolute()),
+        datadir=str((settings.home / (settings.topic_prefix + name)).absolute()),
         table_standby_replicas=settings.standby_replicas,
         web_host=settings.web_host,
         web_bind=settings.web_host,

@@ -55,6 +55,10 @@ class Metrics:
         self.state_bytes = Gauge("vigil_state_bytes_max", "Largest state", registry=registry)
         #: Readings that wait for older ones on other partitions.
         self.held = Gauge("vigil_readings_held", "Unkeyed readings held back", registry=registry)
+        #: From the last assignment of partitions to the first reading that could be handled.
+        self.recovery = Gauge(
+            "vigil_recovery_seconds", "Assignment to tables ready", registry=registry
+        )
         #: 1 for the model that scores.
         self.model = Gauge(
             "vigil_model_info", "The champion", ["name", "version"], registry=registry

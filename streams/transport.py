@@ -4,8 +4,8 @@ Stock Faust spends about 200 microseconds on an event: four asyncio tasks a mess
 future a send. With a batch as the event that cost is paid once for thousands of readings, and
 everything else of Faust stays as it is: agents, tables, assignor, changelogs, recovery.
 
-**Which topics.** Those named in `BatchApp.batched_topics`; all others, changelogs above all, take
-the stock path record by record, so recovery is unchanged.
+**Which topics.** Those named in `BatchApp.batched_topics`; changelogs go into their tables as they
+were fetched (see `streams.recovery`); all others take the stock path record by record.
 
 **What an agent gets.** An event whose value is a `Batch`: the raw records of one partition in one
 fetch, in the order of their offsets, at most ``batch_max`` of them, with keys, values, headers and
@@ -42,6 +42,8 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+
+from streams.recovery import BatchTables
 
 __all__ = ["Batch", "BatchApp", "BatchSchema"]
 
@@ -189,6 +191,7 @@ class BatchConsumer(driver.Consumer):
             # as in stock Faust: what was fetched is dropped, and fetched again from the commit
             await self.perform_seek()
             return
+        records = self.app.tables.recovery.take(records, active)
         generation = self.app.consumer_generation_id
         for fetched_tp, fetched in records.items():
             tp = ensure_TP(fetched_tp)
@@ -364,6 +367,9 @@ class BatchApp(faust.App):
     batched_topics: frozenset[str] = frozenset()
     batch_max: int = 1_000
     batches_in_flight: int = 4
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"TableManager": BatchTables, **options})
 
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)
