@@ -181,7 +181,7 @@ class Child:
 
     Args:
         command: words of the command line; ``python`` stands for this interpreter.
-        log: file for what it writes, appended to.
+        log: file for what it writes, appended to; its folder is where the process works.
         env: its environment, `environment` by default.
         core: that it runs on; None = any.
         name: for messages.
@@ -200,7 +200,7 @@ class Child:
         name: str = "the engine",
     ) -> None:
         self._command = [sys.executable if word == "python" else word for word in command]
-        self._log, self._core, self._name = log, core, name
+        self.log, self._core, self._name = log, core, name
         self._env = environment() if env is None else dict(env)
         self._process: subprocess.Popen[bytes] | None = None
         self._watched: psutil.Process | None = None
@@ -208,15 +208,15 @@ class Child:
 
     def start(self) -> Self:
         """Start it; again, after it has ended."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log, on_core(self._core):
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log, on_core(self._core):
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self._env,
-                cwd=self._log.parent,
+                cwd=self.log.parent,
             )
         self._watched = psutil.Process(self._process.pid)
         return self
@@ -259,7 +259,7 @@ class Child:
     @property
     def said(self) -> str:
         """The last lines of its log."""
-        lines = self._log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        lines = self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
         return "\n".join(f"  {line[:500]}" for line in lines) or "  (nothing)"
 
     def wait_for(self, condition: Callable[[], bool], timeout: float, every: float = 0.05) -> None:

@@ -1,5 +1,7 @@
 """``vigil bench``: measure the engine, beside its peers and under strain."""
 
+import logging
+
 import click
 
 from streams.commands.lazy import LazyGroup
@@ -29,3 +31,6 @@ def bench() -> None:
     Each command starts a broker of its own in a temporary folder, prints a table and, with --json,
     one last line of JSON. Other engines come with `uv sync --group bench`.
     """
+    if not logging.root.handlers:
+        # topics come and go here, of which every client tells; --debug shows it
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

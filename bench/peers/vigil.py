@@ -1,0 +1,125 @@
+"""The small job on Vigil's engine: batches in, batches out, a table that is written by the batch.
+
+A batch is acknowledged when the broker holds its results and its changelog. State is replay-safe
+only as far as this job needs it; `tables.windows` shows how the bedside application does it.
+"""
+
+import struct
+from typing import Any
+
+import msgspec
+import uvloop
+
+from agents.work import Work, finish
+from bench.job import Reading, encode, result
+from bench.peers.task import Task, began, run
+from config.settings import Settings
+from streams.application import VigilApp, new_app
+from streams.kafka.ports import free_ports
+from streams.outbox import Outbox
+from streams.transport import Batch
+from tables.store import BatchTable
+
+__all__: list[str] = []
+
+_decode = msgspec.json.Decoder(Reading).decode
+#: A reading in the state: its number and the four values.
+_KEPT = struct.Struct("<qdddd")
+
+
+class Job:
+    """Takes batches of readings, sends their results.
+
+    Args:
+        app: the application.
+        table: of the last two readings, by patient.
+        output: topic of the results.
+    """
+
+    def __init__(self, app: VigilApp, table: BatchTable, output: str) -> None:
+        self._app, self._table, self._output = app, table, output
+        # what was written lately, by partition; gone with the assignment
+        self._hot: dict[int, dict[bytes, tuple[Any, ...]]] = {}
+        self._assignment = -1
+        self._started = False
+
+    async def run(self, stream: Any) -> None:
+        """Take a batch, do the job, send what came of it."""
+        async for event in stream.noack().events():
+            if not self._started:
+                self._started = True
+                began()
+            batch: Batch = event.value
+            if self._app.consumer.assignment_number != self._assignment:
+                self._assignment = self._app.consumer.assignment_number
+                self._hot.clear()
+            if batch.stale:
+                continue
+            try:
+                await self._handle(event, batch)
+            except Exception as error:
+                await self._app.fail(error)
+
+    async def _handle(self, event: Any, batch: Batch) -> None:
+        partition = batch.tp.partition
+        hot = self._hot.setdefault(partition, {})
+        outbox = Outbox(self._app.batch_producer)
+        touched = {}
+        for record in batch.records:
+            key = record.key
+            before = hot[key] if key in hot else self._load(partition, key)
+            kept = (*before[-1:], _decode(record.value))
+            hot[key] = touched[key] = kept
+            outbox.add(self._output, partition, key, encode(result(kept)))
+        writes = [(key, b"".join(map(_pack, kept))) for key, kept in touched.items()]
+        self._table.store(partition, writes, outbox)
+        acks = await outbox.hand_over()
+        self._app.add_future(self._finish(Work(event), acks, batch))
+
+    def _load(self, partition: int, key: bytes) -> tuple[Any, ...]:
+        stored = self._table.load(partition, key)
+        if stored is None:
+            return ()
+        return tuple(Reading(key.decode(), *fields) for fields in _KEPT.iter_unpack(stored))
+
+    async def _finish(self, work: Work, acks: Any, batch: Batch) -> None:
+        delivered = await finish(self._app, acks)
+        if not batch.stale:
+            self._table.stored(batch.tp.partition, delivered)
+        work.done()
+
+
+def _pack(reading: Any) -> bytes:
+    _, *fields = msgspec.structs.astuple(reading)
+    return _KEPT.pack(*fields)
+
+
+def main(task: Task) -> None:
+    """Run it: the same settings for throughput and for latency."""
+    settings = Settings(
+        broker=task.broker,
+        home=task.state,
+        topic_prefix=f"{task.group}.",
+        web_port=free_ports(1)[0],
+    )
+    uvloop.install()
+    app = new_app("job", settings)
+    table = BatchTable(
+        app,
+        "kept",
+        partitions=settings.partitions,
+        cache_mib=settings.rocksdb_cache_mib,
+        buffer_mib=settings.rocksdb_buffer_mib,
+        about="last two readings a patient",
+    )
+    job = Job(app, table, task.output)
+    app.agent(app.batch_topic(task.input), name="job")(job.run)
+    (task.state / "job").mkdir(parents=True, exist_ok=True)
+    app.finalize()
+    worker = app.Worker(loglevel="WARN", redirect_stdouts=False, quiet=True)
+    worker.spinner = None
+    worker.execute_from_commandline()
+
+
+if __name__ == "__main__":
+    run(main)
