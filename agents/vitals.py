@@ -124,9 +124,14 @@ class VitalsAgent:
         self, outbox: Outbox, partition: int, results: Results, rejects: list[Reject]
     ) -> None:
         topics = self._topics
-        for key, value in results.recommendations:
-            place = self._place(topics.recommendations.name, key, partition)
-            outbox.add(topics.recommendations.name, place, key, value)
+        recommendations = topics.recommendations.name
+        if self._app.sizes[recommendations] == topics.vitals_routed.partitions:
+            outbox.extend(recommendations, partition, results.recommendations)
+        else:
+            for key, value in results.recommendations:
+                outbox.add(
+                    recommendations, self._place(recommendations, key, partition), key, value
+                )
         for key, record in results.late:
             place = self._place(topics.vitals_late.name, key, partition)
             outbox.add(

@@ -90,7 +90,8 @@ def new_app(name: str, settings: Settings) -> VigilApp:
         broker_heartbeat_interval=settings.session_timeout_s / 3,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=4 * _MIB,
-        producer_max_batch_size=_MIB // 2,
+        # what a broker takes by default is little more
+        producer_max_batch_size=1_000_000,
         producer_max_request_size=8 * _MIB,
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication,

@@ -7,14 +7,17 @@ be acknowledged.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from aiokafka.producer import AIOKafkaProducer
 
+from config.clock import now_ms
+
 __all__ = ["Headers", "Outbox"]
 
 Headers = list[tuple[str, bytes]]
+_NONE: Headers = []
 
 
 class Outbox:
@@ -23,6 +26,14 @@ class Outbox:
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
         self._records: dict[tuple[str, int], list[tuple[Any, ...]]] = defaultdict(list)
+
+    def extend(
+        self, topic: str, partition: int, records: Iterable[tuple[bytes | None, bytes | None]]
+    ) -> None:
+        """Put keys and values in."""
+        found = [(None, key, value, _NONE) for key, value in records]
+        if found:  # an empty batch would be sent, and has no offset
+            self._records[topic, partition] += found
 
     def add(
         self,
@@ -34,7 +45,7 @@ class Outbox:
         headers: Headers | None = None,
     ) -> None:
         """Put a record in; without a timestamp it gets the time of sending."""
-        self._records[topic, partition].append((timestamp_ms, key, value, headers or []))
+        self._records[topic, partition].append((timestamp_ms, key, value, headers or _NONE))
 
     async def hand_over(self) -> Awaitable[dict[tuple[str, int], int]]:
         """Hand everything to the producer, in order, and return what waits for the broker.
@@ -53,15 +64,21 @@ class Outbox:
 
     async def _send(self, topic: str, partition: int) -> tuple[list[asyncio.Future[Any]], int]:
         futures: list[asyncio.Future[Any]] = []
+        now = now_ms()
         batch = self._producer.create_batch()
+        count = 0
         for timestamp, key, value, headers in self._records[topic, partition]:
-            record = {"timestamp": timestamp, "key": key, "value": value, "headers": headers}
-            if batch.append(**record) is None:
+            at = now if timestamp is None else timestamp
+            # the builder itself: around it aiokafka spends more than in it
+            if batch._builder.append(count, at, key, value, headers) is None:
+                batch._relative_offset = count
                 futures.append(await self._hand_over(batch, topic, partition))
                 batch = self._producer.create_batch()
                 # a record that is larger than a batch goes alone
-                batch.append(**record)
-        count = batch.record_count()
+                batch._builder.append(0, at, key, value, headers)
+                count = 0
+            count += 1
+        batch._relative_offset = count
         futures.append(await self._hand_over(batch, topic, partition))
         return futures, count
 

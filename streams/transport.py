@@ -38,6 +38,8 @@ from time import monotonic
 from typing import Any
 
 import faust
+import msgspec
+from aiokafka.consumer.fetcher import FetchResult
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -45,7 +47,48 @@ from faust.types.tuples import ConsumerMessage
 
 from streams.recovery import BatchTables
 
-__all__ = ["Batch", "BatchApp", "BatchSchema"]
+__all__ = ["Batch", "BatchApp", "BatchSchema", "Record"]
+
+
+class Record(msgspec.Struct, gc=False):
+    """A record as it was fetched: what aiokafka's has, made in a fifth of the time.
+
+    Attributes:
+        topic: it was read from.
+        partition: it was read from.
+        offset: its place there.
+        timestamp: Kafka time, ms.
+        timestamp_type: 0 = of the producer, 1 = of the broker.
+        key: bytes or None.
+        value: bytes or None.
+        headers: names and bytes.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    # Faust passes these on
+    checksum: None = None
+    serialized_key_size: int = -1
+    serialized_value_size: int = -1
+
+
+def _record(tp: Any, fetched: Any) -> Record:
+    return Record(
+        tp.topic,
+        tp.partition,
+        fetched.offset,
+        fetched.timestamp,
+        fetched.timestamp_type,
+        fetched.key,
+        fetched.value,
+        fetched.headers,
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -54,15 +97,14 @@ class Batch:
 
     Attributes:
         tp: topic and partition.
-        records: as aiokafka gives them: ``key``, ``value`` (bytes or None), ``offset``,
-            ``timestamp`` (ms), ``headers``.
+        records: with keys and values as they came.
         acked: everything that came of it is with the broker.
         stale: its partition has been revoked since; state must not be touched for it any more.
         fetched_at: monotonic time in seconds.
     """
 
     tp: TP
-    records: list[Any]
+    records: list[Record]
     acked: bool = False
     stale: bool = False
     fetched_at: float = field(default_factory=monotonic)
@@ -104,8 +146,46 @@ class _Partition:
         self.uncommitted_since = None if offset == self.committable else monotonic()
 
 
+class _Fetched(dict[Any, Any]):
+    """What aiokafka has fetched and not yet handed over; its records are made by `_record`."""
+
+    def __setitem__(self, tp: Any, result: Any) -> None:
+        if isinstance(result, FetchResult):
+            result._partition_records._consumer_record = _record
+        super().__setitem__(tp, result)
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's thread around the consumer, without a queue in front of a fetch."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        self._ensure_consumer()._fetcher._records = _Fetched()
+
+    async def getmany(
+        self,
+        active_partitions: set[TP] | None,
+        timeout: float,  # noqa: ASYNC109 - as Faust calls it
+    ) -> Any:
+        """Fetch, beside whatever else is asked of the thread.
+
+        In Faust's queue a fetch that waits for records holds up commits, seeks and questions for
+        up to a second, and each call takes two more turns of the thread's loop.
+        """
+        consumer = self._ensure_consumer()
+        fetched = self._fetch_records(
+            consumer, active_partitions, timeout=timeout, max_records=consumer._max_poll_records
+        )
+        return await asyncio.wrap_future(
+            asyncio.run_coroutine_threadsafe(fetched, self.thread_loop)
+        )
+
+
 class BatchConsumer(driver.Consumer):
     """A consumer that delivers batches for some topics."""
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def on_init(self) -> None:
         """Set up the bookkeeping; Faust calls it again at every restart."""

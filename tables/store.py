@@ -82,7 +82,7 @@ class BatchTable:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-            outbox.add(self.changelog, partition, key, value)
+        outbox.extend(self.changelog, partition, writes)
         self.table.data._db_for_partition(partition).write(batch)
 
     def stored(self, partition: int, delivered: dict[tuple[str, int], int]) -> None:

@@ -71,7 +71,13 @@ class _Batch:
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
 
-    def append(self, **fields: Any) -> bool:
+    @property
+    def _builder(self) -> "_Batch":
+        return self
+
+    def append(self, offset: int, timestamp: int, key: Any, value: Any, headers: Any) -> bool:
+        fields = {"timestamp": timestamp, "key": key, "value": value, "headers": headers}
+        assert offset == len(self.records), "offsets in a batch follow each other"
         self.records.append(fields)
         return True
 
@@ -97,6 +103,7 @@ class Producer:
 
     async def send_batch(self, batch: _Batch, topic: str, *, partition: int) -> asyncio.Future[Any]:
         """Take a record batch."""
+        assert batch.records, "the broker gives an empty batch no offset"
         self.sent[topic] += [{**fields, "partition": partition} for fields in batch.records]
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
