@@ -115,18 +115,26 @@ def make_pool(slots: int, partitions: int, rows: int) -> Pool:
 
 
 def grown(pool: Pool, slots: int = 0, partitions: int = 0, rows: int = 0) -> Pool:
-    """Make a pool of the same content with so many more slots, origins and rows."""
+    """Make a pool of the same content with so many more slots, origins and rows.
+
+    Only what grows is copied: the windows of many patients are hundreds of megabytes.
+    """
     had_slots, had_partitions = pool.origins.shape
     had_rows = len(pool.rows)
     larger = make_pool(had_slots + slots, had_partitions + partitions, had_rows + rows)
-    for old, new in zip(pool[:-1], larger[:-1], strict=True):
+    by_slot = ("windows", "bases", "bounds", "first", "last", "ahead", "place") if slots else ()
+    by_origin = ("origins", "base_origins") if slots or partitions else ()
+    by_row = ("rows", "after") if rows else ()
+    made = {name: getattr(larger, name) for name in (*by_slot, *by_origin, *by_row)}
+    for name, new in made.items():
+        old = getattr(pool, name)
         new[tuple(slice(0, size) for size in old.shape)] = old
-    larger.counts[:] = pool.counts
+    pool = pool._replace(**made)
     if rows > 0:  # they lie in a chain as they were made: put before the unused ones
-        larger.after[-1] = pool.counts[_FREE]
-        larger.counts[_FREE] = had_rows
-        larger.counts[UNUSED] += rows
-    return larger
+        pool.after[-1] = pool.counts[_FREE]
+        pool.counts[_FREE] = had_rows
+        pool.counts[UNUSED] += rows
+    return pool
 
 
 @kernel
