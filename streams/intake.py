@@ -135,12 +135,15 @@ def _reading(record: Any, rules: IntakeRules) -> tuple[Any, bytes, int]:
     value = record.value
     if value is None:
         raise _RejectError("no value: a reading cannot be deleted, only followed by another")
-    if (size := record_bytes(record)) > rules.max_bytes:
-        raise _RejectError(f"too large: {size} bytes, at most {rules.max_bytes}")
+    # counted to the byte only where it may matter
+    if record.headers or len(value) + len(record.key or b"") > rules.max_bytes:
+        size = record_bytes(record)
+        if size > rules.max_bytes:
+            raise _RejectError(f"too large: {size} bytes, at most {rules.max_bytes}")
     try:
         value.decode()  # fields we do not know are not looked at, and go out as they came
         row = _decode(value)
-        key = patient_key(row.patient_id).encode()
+        key = _key(row.patient_id)
     except msgspec.ValidationError as error:
         raise _RejectError(f"wrong type or missing field: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -162,6 +165,11 @@ def _reading(record: Any, rules: IntakeRules) -> tuple[Any, bytes, int]:
     if at < 0:
         raise _RejectError("observed_at lies before 1970: check the clock of the device")
     return row, key, at
+
+
+@lru_cache(maxsize=131_072, typed=True)  # 1 and True are equal, and one of them is no id
+def _key(patient_id: object) -> bytes:
+    return patient_key(patient_id).encode()
 
 
 def _hint(value: bytes) -> str:
