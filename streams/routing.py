@@ -12,6 +12,7 @@ Pure: told what was read and when, it tells what may go.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heapreplace
 from typing import Generic, TypeVar
 
 __all__ = ["Merger"]
@@ -82,23 +83,24 @@ class Merger(Generic[Item]):
             at_end: whether a partition has been read to its end.
         """
         out: list[Item] = []
-        while True:
-            heads = [
-                (lane.held[0].time_ms, partition)
-                for partition, lane in self._lanes.items()
-                if lane.held
-            ]
-            if not heads:
-                return out
-            _, partition = min(heads)
-            head = self._lanes[partition].held[0]
+        heads = [(lane.held[0].time_ms, p) for p, lane in self._lanes.items() if lane.held]
+        heapify(heads)
+        empty = {p: at_end(p) for p, lane in self._lanes.items() if not lane.held}
+        while heads:
+            _, partition = heads[0]
+            lane = self._lanes[partition]
+            head = lane.held[0]
             if any(
-                self._may_hold_older(lane, head, now_ms, at_end(p))
-                for p, lane in self._lanes.items()
-                if p != partition and not lane.held
+                self._may_hold_older(self._lanes[p], head, now_ms, end) for p, end in empty.items()
             ):
-                return out
-            out.append(self._lanes[partition].held.popleft().item)
+                break
+            out.append(lane.held.popleft().item)
+            if lane.held:
+                heapreplace(heads, (lane.held[0].time_ms, partition))
+            else:
+                heappop(heads)
+                empty[partition] = at_end(partition)
+        return out
 
     def _may_hold_older(
         self, lane: _Lane[Item], head: _Held[Item], now_ms: float, at_end: bool
