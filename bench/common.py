@@ -49,6 +49,8 @@ ROOT = Path(__file__).resolve().parent.parent
 #: A table that is not on a terminal is as wide as its readers' screens are.
 _WIDTH = 120
 _LAST_LINES = 12
+#: A machine that is busier than this before the start gives no figures to go by.
+_BUSY, _LOOK_S = 0.15, 0.5
 
 broker_option = click.option(
     "--broker", metavar="HOST:PORT", help="Use this broker.  [default: one of its own]"
@@ -118,12 +120,23 @@ class Scratch:
         bootstrap: addresses for clients.
         cores: who runs where.
         kafka: the broker, where it is one of our own.
+        busy: share of this machine that others used before anything was started.
     """
 
     folder: Path
     bootstrap: str
     cores: Cores
     kafka: LocalKafka | None = None
+    busy: float = 0.0
+
+    @property
+    def note(self) -> str:
+        """What a reader of the figures has to know."""
+        if self.busy < _BUSY:
+            return self.cores.note
+        return (
+            f"{self.cores.note}; others used {self.busy:.0%} of it: measure again when it is quiet"
+        )
 
     def settings(self, name: str, **given: Any) -> Settings:
         """Settings of a worker with a folder of its own.
@@ -144,17 +157,18 @@ def scratch(broker: str | None = None, *, nodes: int = 1, heap: str = "1g") -> I
         nodes: 1 or 3, of our own.
         heap: the most memory for objects of each node, as Java writes it.
     """
+    busy = psutil.cpu_percent(interval=_LOOK_S) / 100
     folder = Path(tempfile.mkdtemp(prefix="vigil-bench-"))
     shared = cores()
     try:
         if broker:
-            yield Scratch(folder, broker, shared)
+            yield Scratch(folder, broker, shared, busy=busy)
             return
         kafka = LocalKafka(folder / "broker", Settings().cache, nodes=nodes, heap=heap)
         try:
             with on_core(shared.broker):
                 kafka.start()
-            yield Scratch(folder, kafka.bootstrap, shared, kafka)
+            yield Scratch(folder, kafka.bootstrap, shared, kafka, busy)
         finally:
             kafka.stop(grace=0)  # nobody reads it again
     finally:

@@ -22,19 +22,15 @@ import contextlib
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import click
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from rich.progress import Progress, TaskID
 
 from bench import wire
+from bench.checking import Checked, none_lost
 from bench.common import (
     BenchError,
     Child,
@@ -45,13 +41,13 @@ from bench.common import (
     report,
     scratch,
 )
-from bench.engines import BEDSIDE, ENGINES, Engine, available
-from bench.job import Feed, Result
+from bench.engines import ENGINES, Engine, available
+from bench.feeding import feed_of, fill_bedside, fill_small
+from bench.job import Feed
 from bench.peers.task import BEGAN
-from config.clock import iso, now_ms
-from models.features import ORIGINAL_FEATURES
+from bench.rates import Run, ratios, summary
 
-__all__ = ["Run", "command", "measure", "ratios", "summary"]
+__all__ = ["command", "measure"]
 
 #: Part of the results that counts as warmed up: the last of them.
 _WARM = 0.3
@@ -60,46 +56,6 @@ _STALL_S = 90
 _POLL_S = 0.05
 _PATIENTS = 1_000
 _PLOT = Path("docs/throughput.svg")
-
-_decode_result = msgspec.json.Decoder(Result).decode
-_Sent = msgspec.defstruct("_Sent", [("sequence", int)], gc=False)
-_Recommendation: Any = msgspec.defstruct(
-    "_Recommendation", [("risk", float), ("original_data", _Sent)], gc=False
-)
-_decode_recommendation = msgspec.json.Decoder(_Recommendation).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of one engine.
-
-    Attributes:
-        readings: how many.
-        seconds: from the first reading to the last result.
-        warm: readings a second over the last results; None where they came in one piece.
-        cpu_s: CPU time, seconds.
-        peak_rss: largest resident memory, bytes.
-        repeats: results that came more than once.
-    """
-
-    readings: int
-    seconds: float
-    warm: float | None
-    cpu_s: float
-    peak_rss: int
-    repeats: int
-
-    @property
-    def rate(self) -> float:
-        """Readings a second."""
-        return self.readings / self.seconds
-
-
-@lru_cache(maxsize=2)
-def _feed(readings: int, patients: int) -> Feed:
-    # the bedside application takes no reading from the future
-    start_ms = now_ms() - 1000 * (readings // patients + 60)
-    return Feed(readings, patients, start_ms=start_ms)
 
 
 async def measure(
@@ -124,7 +80,7 @@ async def measure(
     await wire.create(place.bootstrap, {output: config})
     if engine.bedside:
         source = f"{group}.vitals"
-        await fill_bedside(place.bootstrap, group, feed, bar)
+        await fill_bedside(place.bootstrap, f"{group}.", feed, bar)
     task = bar.add_task(title, total=len(feed))
     child = engine.child(place, group, (source, output))
     try:
@@ -133,47 +89,21 @@ async def measure(
                 engine, child, place.bootstrap, output, len(feed), (bar, task)
             )
             child.stop()
-        first, repeats = await (_recommendations if engine.bedside else _results)(
-            place.bootstrap, output, feed
-        )
+        checked = Checked(feed, recommendations=engine.bedside)
+        async for records in wire.read(place.bootstrap, output):
+            checked.take(records)
+        repeats = checked.complete()
         if engine.bedside:
-            await _none_lost(place.bootstrap, group)
+            await none_lost(place.bootstrap, f"{group}.")
     finally:
         bar.remove_task(task)
         await wire.remove(place.bootstrap, group)
-    first.sort()
+    first = np.sort(checked.first_ms)
     seconds = (int(first[-1]) - (began_ms or int(first[0]))) / 1000
     since = int(len(first) * (1 - _WARM))
     last_s = (int(first[-1]) - int(first[since])) / 1000
     warm = (len(first) - since) / last_s if last_s > 0 else None
     return Run(len(feed), seconds, warm, cpu_s, child.peak_rss, repeats)
-
-
-async def fill_bedside(bootstrap: str, group: str, feed: Feed, bar: Progress) -> None:
-    """Send the admissions of a feed's patients, and its readings, to a bedside application."""
-    vitals, admissions = f"{group}.vitals", f"{group}.admissions"
-    await wire.create(bootstrap, {vitals: {}, admissions: {"cleanup.policy": "compact"}})
-    admitted = iso(feed.start_ms - 3_600_000)
-
-    def admission(start: int, end: int) -> list[tuple[int, bytes]]:
-        fields = {"icu_admitted_at": admitted, "age_years": 64.0, "sex": "female"}
-        return [
-            (n, msgspec.json.encode({"patient_id": feed.keys[n].decode(), **fields}))
-            for n in range(start, end)
-        ]
-
-    await wire.fill(bootstrap, admissions, feed.patients, admission, feed.keys)
-    await _fill(bootstrap, vitals, feed, feed.full, bar)
-
-
-async def _fill(bootstrap: str, topic: str, feed: Feed, records: Any, bar: Progress) -> None:
-    task = bar.add_task("filling the topic", total=len(feed))
-
-    def advance(count: int) -> None:
-        bar.advance(task, count)
-
-    await wire.fill(bootstrap, topic, len(feed), records, feed.keys, advance)
-    bar.remove_task(task)
 
 
 async def _until_done(
@@ -218,61 +148,6 @@ def _began(log: Path) -> int | None:
     return None
 
 
-async def _results(bootstrap: str, topic: str, feed: Feed) -> tuple[NDArray[np.int64], int]:
-    """Check results; return when the first of each reading was appended (ms), and repeats."""
-    first = np.full(len(feed), np.iinfo(np.int64).max)
-    count = 0
-    async for records in wire.read(bootstrap, topic):
-        rows = [_decode_result(record.value) for record in records]
-        numbers = np.array([row.sequence for row in rows])
-        if numbers.min() < 0 or numbers.max() >= len(feed):
-            raise BenchError("There is a result for a reading that was never sent.")
-        found = np.array([msgspec.structs.astuple(row)[2:] for row in rows])
-        wrong = (found != feed.expected[numbers]).any(axis=1)
-        names = [feed.keys[patient] for patient in feed.of[numbers].tolist()]
-        wrong |= [
-            record.key != name or row.patient_id.encode() != name
-            for record, row, name in zip(records, rows, names, strict=True)
-        ]
-        if wrong.any():
-            at = int(np.flatnonzero(wrong)[0])
-            right = dict(zip(ORIGINAL_FEATURES, feed.expected[numbers[at]].tolist(), strict=True))
-            raise BenchError(
-                f"{int(wrong.sum())} results are wrong; the first is {records[at].value!r} under "
-                f"the key {records[at].key!r}, and {names[at]!r} has {right}."
-            )
-        np.minimum.at(first, numbers, [record.timestamp for record in records])
-        count += len(rows)
-    return _complete(first, count)
-
-
-async def _recommendations(bootstrap: str, topic: str, feed: Feed) -> tuple[NDArray[np.int64], int]:
-    """As `_results`, of recommendations."""
-    first = np.full(len(feed), np.iinfo(np.int64).max)
-    count = 0
-    async for records in wire.read(bootstrap, topic):
-        rows = [_decode_recommendation(record.value) for record in records]
-        if not all(0 <= row.risk <= 1 for row in rows):
-            raise BenchError("There is a risk that is no probability.")
-        numbers = [row.original_data.sequence for row in rows]
-        np.minimum.at(first, numbers, [record.timestamp for record in records])
-        count += len(rows)
-    return _complete(first, count)
-
-
-def _complete(first: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], int]:
-    missing = int((first == np.iinfo(np.int64).max).sum())
-    if missing:
-        raise BenchError(f"{missing:,} of {len(first):,} readings have no result.")
-    return first, count - len(first)
-
-
-async def _none_lost(bootstrap: str, group: str) -> None:
-    for name in ("dead.letters", "vitals.late"):
-        if found := await wire.total(bootstrap, f"{group}.{name}"):
-            raise BenchError(f"{found:,} good readings went to {name}.")
-
-
 async def _turns(
     engines: Sequence[Engine], place: Scratch, readings: int | None, patients: int, rounds: int
 ) -> dict[str, list[Run]]:
@@ -284,11 +159,10 @@ async def _turns(
         try:
             for number in range(rounds):
                 for engine in engines:
-                    feed = _feed(readings or engine.readings, patients)
+                    feed = feed_of(readings or engine.readings, patients)
                     source = f"bench-input-{tag}-{len(feed)}"
                     if not engine.bedside and len(feed) not in filled:
-                        await wire.create(place.bootstrap, {source: {}})
-                        await _fill(place.bootstrap, source, feed, feed.small, bar)
+                        await fill_small(place.bootstrap, source, feed, bar)
                         filled[len(feed)] = source
                     title = f"{engine.name}, round {number + 1} of {rounds}"
                     run = await measure(engine, place, feed, source, bar, title)
@@ -296,64 +170,6 @@ async def _turns(
         finally:
             await wire.remove(place.bootstrap, f"bench-input-{tag}")
     return runs
-
-
-def summary(name: str, runs: Sequence[Run]) -> dict[str, Any]:
-    """Sum up the runs of an engine: medians, and the smallest and largest rate."""
-    rates = sorted(run.rate for run in runs)
-    warm = [run.warm for run in runs if run.warm is not None]
-    return {
-        "engine": name,
-        "readings": runs[0].readings,
-        "readings_per_second": round(median(rates)),
-        "lowest": round(rates[0]),
-        "highest": round(rates[-1]),
-        "warm_readings_per_second": round(median(warm)) if warm else None,
-        "cpu_seconds_per_million": round(
-            median(run.cpu_s / run.readings for run in runs) * 1_000_000, 2
-        ),
-        "readings_per_cpu_second": round(
-            median(run.readings / max(run.cpu_s, 0.01) for run in runs)
-        ),
-        "peak_rss_mib": round(max(run.peak_rss for run in runs) / 1024**2),
-        "repeats": sum(run.repeats for run in runs),
-    }
-
-
-def ratios(engines: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Put our rates in relation to the others', as far as both were measured."""
-    cold = {each["engine"]: each["readings_per_second"] for each in engines}
-    warm = {each["engine"]: each["warm_readings_per_second"] for each in engines}
-    python = max((cold[name] for name in ("quixstreams", "bytewax") if name in cold), default=None)
-    pairs = {
-        "vigil / better of quixstreams and bytewax": (cold.get("vigil"), python),
-        "vigil / faust": (cold.get("vigil"), cold.get("faust")),
-        "vigil / kafka-streams": (cold.get("vigil"), cold.get("kafka-streams")),
-        "vigil / kafka-streams, warm": (warm.get("vigil"), warm.get("kafka-streams")),
-        "vigil-bedside / quixstreams": (cold.get(BEDSIDE.name), cold.get("quixstreams")),
-    }
-    return {name: round(ours / other, 2) for name, (ours, other) in pairs.items() if ours and other}
-
-
-def draw(engines: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw the rates as bars, with the spread of the rounds, into an SVG or PNG file."""
-    # imported here: half a second that only a plot needs
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 0.5 * len(engines) + 1.2), layout="constrained")
-    axes = figure.subplots()
-    rows = list(reversed(engines))
-    names = [row["engine"] for row in rows]
-    rates = np.array([row["readings_per_second"] for row in rows])
-    spread = [rates - [row["lowest"] for row in rows], [row["highest"] for row in rows] - rates]
-    colours = ["C0" if name.startswith("vigil") else "0.7" for name in names]
-    bars = axes.barh(names, rates, xerr=spread, color=colours, ecolor="0.3")
-    axes.bar_label(bars, [f"{rate:,}" for rate in rates.tolist()], padding=6)
-    axes.set(xlabel="readings a second, from cold, one core", title="Throughput")
-    axes.margins(x=0.15)
-    axes.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
 
 
 def _row(each: dict[str, Any]) -> list[str]:
@@ -415,11 +231,14 @@ def command(
     engines, missing = available(names)
     with scratch(broker) as place:
         runs = asyncio.run(_turns(engines, place, readings, patients, rounds))
-        note = "; ".join([place.cores.note, "medians of the rounds", *missing])
+        note = "; ".join([place.note, "medians of the rounds", *missing])
     found = [summary(name, of) for name, of in runs.items()]
     compared = ratios(found)
     if plot:
-        draw(found, plot)
+        # imported here: half a second that only a plot needs
+        from bench.plots import draw_rates
+
+        draw_rates(found, plot)
     report(
         "Throughput",
         ["engine", "readings", "readings/s", "spread", "warm", "CPU s/million", "MiB"],

@@ -153,9 +153,7 @@ public final class KafkaStreamsJob {
         settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
         if (tuned) {
             settings.put(StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG), 0);
-            settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG), 10);
             settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
-            settings.put(StreamsConfig.POLL_MS_CONFIG, 10);
         }
         return settings;
     }
