@@ -19,6 +19,7 @@ from streams.metrics import REGISTRY, metrics
 from streams.recovery import set_aside_foreign
 from streams.topics import prepare
 from streams.transport import BatchApp, BatchConsumer
+from tables.rocksdb import SCHEME
 
 __all__ = ["VigilApp", "new_app"]
 
@@ -96,7 +97,7 @@ def new_app(name: str, settings: Settings) -> VigilApp:
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication,
         topic_disable_leader=True,
-        store="rocksdb://",
+        store=f"{SCHEME}://",
         datadir=str((settings.home / (settings.topic_prefix + name)).absolute()),
         table_standby_replicas=settings.standby_replicas,
         web_host=settings.web_host,

@@ -18,7 +18,6 @@ waters, when recovery starts and ends, its statistics. Three things are added to
 import asyncio
 import gc
 import logging
-import shutil
 from collections.abc import Mapping
 from itertools import repeat
 from pathlib import Path
@@ -33,8 +32,9 @@ from faust.tables.recovery import Recovery
 from faust.types import TP
 
 from streams.metrics import metrics
+from tables.rocksdb import set_aside
 
-__all__ = ["BatchRecovery", "BatchTables", "newest", "set_aside", "set_aside_foreign"]
+__all__ = ["BatchRecovery", "BatchTables", "newest", "set_aside_foreign"]
 
 # not `__name__`: Faust's services log under the module of their subclass, and too much
 log = logging.getLogger("streams.tables")
@@ -204,14 +204,6 @@ def _forget(store: Store, partition: int) -> None:
     store._dbs.pop(partition, None)
     gc.collect()  # closes it
     set_aside(store.partition_path(partition))
-
-
-def set_aside(folder: Path) -> Path:
-    """Rename a database's folder, for somebody to look at; only the last one is kept."""
-    aside = folder.with_name(folder.name + ".aside")
-    shutil.rmtree(aside, ignore_errors=True)
-    folder.rename(aside)
-    return aside
 
 
 async def set_aside_foreign(client: dict[str, Any], folder: Path) -> None:

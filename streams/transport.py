@@ -158,6 +158,13 @@ class _Fetched(dict[Any, Any]):
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's thread around the consumer, without a queue in front of a fetch."""
 
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # whatever else is asked of a broker waits behind the fetch on its connection, and so does
+        # the first fetch after a seek: with Faust's 1.5 s a rebalance stands still for seconds
+        consumer._fetch_max_wait_ms = 100
+        return consumer
+
     async def on_start(self) -> None:
         await super().on_start()
         self._ensure_consumer()._fetcher._records = _Fetched()

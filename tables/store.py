@@ -56,7 +56,7 @@ class BatchTable:
 
     def load(self, partition: int, key: bytes) -> bytes | None:
         """Read a key from the local copy."""
-        value: bytes | None = self.table.data._db_for_partition(partition).get(key)
+        value: bytes | None = self.table.data.load(partition, key)
         return value
 
     def load_all(self, partition: int, keys: list[bytes]) -> list[bytes | None]:
