@@ -33,10 +33,23 @@ class LazyGroup(click.Group):
         return list(self._lazy)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Import a command."""
+        """Import a command.
+
+        Raises:
+            click.ClickException: its package was left out of this installation.
+        """
         if name not in self._lazy:
             return None
-        module = importlib.import_module(self._lazy[name][0])
+        path = self._lazy[name][0]
+        try:
+            module = importlib.import_module(path)
+        except ModuleNotFoundError as error:
+            if error.name != path.split(".")[0]:
+                raise
+            raise click.ClickException(
+                f"{ctx.command_path} {name} is not part of this installation: run it in a checkout "
+                "of Vigil."
+            ) from error
         command: click.Command = getattr(module, self._attribute or name)
         return command
 
