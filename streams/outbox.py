@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.producer import AIOKafkaProducer
 
 from config.clock import now_ms
@@ -63,39 +64,59 @@ class Outbox:
         return _offsets(dict(zip(places, sent, strict=True)))
 
     async def _send(self, topic: str, partition: int) -> tuple[list[asyncio.Future[Any]], int]:
+        """Hand over the records of one partition.
+
+        Returns:
+            What completes when the broker holds each record batch, and the place of the last record
+            in the last of them.
+        """
         futures: list[asyncio.Future[Any]] = []
         now = now_ms()
-        batch = self._producer.create_batch()
-        count = 0
+        waiting = _waiting(self._producer, TopicPartition(topic, partition))
+        batch = self._producer.create_batch() if waiting is None else waiting._builder
+        count = batch.record_count()
         for timestamp, key, value, headers in self._records[topic, partition]:
             at = now if timestamp is None else timestamp
             # the builder itself: around it aiokafka spends more than in it
             if batch._builder.append(count, at, key, value, headers) is None:
                 batch._relative_offset = count
-                futures.append(await self._hand_over(batch, topic, partition))
-                batch = self._producer.create_batch()
+                batch.close()
+                futures += await self._submit(batch, waiting, topic, partition)
+                batch, waiting, count = self._producer.create_batch(), None, 0
                 # a record that is larger than a batch goes alone
-                batch._builder.append(0, at, key, value, headers)
-                count = 0
+                batch._builder.append(count, at, key, value, headers)
             count += 1
         batch._relative_offset = count
-        futures.append(await self._hand_over(batch, topic, partition))
-        return futures, count
+        futures += await self._submit(batch, waiting, topic, partition)
+        return futures, count - 1
 
-    async def _hand_over(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
-        batch.close()
-        future: asyncio.Future[Any] = await self._producer.send_batch(
-            batch, topic, partition=partition
-        )
-        return future
+    async def _submit(
+        self, batch: Any, waiting: Any | None, topic: str, partition: int
+    ) -> list[asyncio.Future[Any]]:
+        if waiting is not None:  # the producer has it already
+            return [asyncio.shield(waiting.future)]
+        return [await self._producer.send_batch(batch, topic, partition=partition)]
+
+
+def _waiting(producer: AIOKafkaProducer, tp: TopicPartition) -> Any | None:
+    """The record batch that waits to be sent to a partition, if it takes more records.
+
+    One request at a time goes to a broker, with one record batch a partition in it. What is handed
+    over meanwhile joins the batch that goes next; by itself aiokafka would send it a request later.
+    """
+    batches = producer._message_accumulator._batches.get(tp)
+    last = batches[-1] if batches else None
+    if last is None or last.retry_count or last._drain_waiter.done() or last._builder.closed():
+        return None
+    return last
 
 
 async def _offsets(
     sent: dict[tuple[str, int], tuple[list[asyncio.Future[Any]], int]],
 ) -> dict[tuple[str, int], int]:
     offsets = {}
-    for place, (futures, last_count) in sent.items():
+    for place, (futures, last) in sent.items():
         acknowledged = await asyncio.gather(*futures)
         # the broker tells the offset of the first record of a batch
-        offsets[place] = int(acknowledged[-1].offset) + last_count - 1
+        offsets[place] = int(acknowledged[-1].offset) + last
     return offsets

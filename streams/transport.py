@@ -30,6 +30,7 @@ sought.
 """
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -146,6 +147,9 @@ class _Partition:
         self.uncommitted_since = None if offset == self.committable else monotonic()
 
 
+_SWITCH_S = 0.0005
+
+
 class _Fetched(dict[Any, Any]):
     """What aiokafka has fetched and not yet handed over; its records are made by `_record`."""
 
@@ -166,6 +170,9 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
+        # Each piece of a fetch that arrives needs the interpreter, which a busy main thread gives
+        # away only so often: at Python's 5 ms, 64 KiB at a time, the network would be the brake.
+        sys.setswitchinterval(_SWITCH_S)
         await super().on_start()
         self._ensure_consumer()._fetcher._records = _Fetched()
 

@@ -96,6 +96,8 @@ class Producer:
         self.waits = False
         self.error: Exception | None = None
         self._waiting: list[asyncio.Future[Any]] = []
+        # a batch is on its way at once, so that none waits to be joined
+        self._message_accumulator = SimpleNamespace(_batches={})
 
     def create_batch(self) -> _Batch:
         """Return an empty record batch."""
