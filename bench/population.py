@@ -1,19 +1,20 @@
-"""Many patients on a topic: rounds of readings, each patient once a round, in another order each.
+"""Many patients: admitted once, then measured in rounds, every patient once a round in any order.
 
-Readings differ in their values and times only, so that what a bench measures is the engine and not
-the maker of its input: one takes about 3 microseconds.
+Readings differ in their patients, values and times only, so that they are made faster than any
+engine reads them: one takes about 4 microseconds.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
 
 from config.clock import iso, now_ms
 from config.settings import Settings
 from models.vitals import VITALS
-from streams.bedside import partition_of
 from streams.topics import catalogue
 
 __all__ = ["Population", "producing"]
@@ -43,20 +44,32 @@ class Population:
     """Patients who are measured again and again.
 
     Args:
+        settings: name the topics and their partitions.
         patients: how many.
-        step_s: observed time between two rounds, in seconds.
+        rounds: how many there will be; the last one is observed about now.
+        span_s: observed time from the first round to the last, seconds.
         seed: of the values and of the order of each round.
     """
 
-    def __init__(self, patients: int, *, step_s: float = 60, seed: int = 1) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        patients: int,
+        rounds: int,
+        *,
+        span_s: float = 3_600,
+        seed: int = 1,
+    ) -> None:
         self.patients = patients
-        self._step_ms = round(step_s * 1000)
+        self._topics = catalogue(settings)
         self._random = np.random.default_rng(seed)
         self._bodies = [self._body() for _ in range(_VARIANTS)]
-        # the last round is now, the rounds before it lie in the past: none is in the future
-        self._start_ms = now_ms()
-        self._round = 0
-        self._homes: dict[int, list[list[bytes]]] = {}
+        step_ms = span_s * 1000 / max(rounds, 1)
+        self._times = [now_ms() - round(step_ms * left) for left in range(rounds, 0, -1)]
+        self._homes: list[list[bytes]] = [[] for _ in range(settings.partitions)]
+        for number in range(patients):
+            key = b"patient-%07d" % number
+            self._homes[(murmur2(key) & 0x7FFFFFFF) % settings.partitions].append(key)
 
     def _body(self) -> bytes:
         values = [self._random.normal(*typical) for typical in _TYPICAL]
@@ -65,64 +78,84 @@ class Population:
             for vital, value in zip(VITALS, values, strict=True)
         ).encode()
 
-    def rewind(self, rounds: int) -> None:
-        """Let the next round lie so many rounds in the past."""
-        self._start_ms -= rounds * self._step_ms
-
-    def home(self, partitions: int) -> list[list[bytes]]:
-        """Return the patients of each partition."""
-        if partitions not in self._homes:
-            homes: list[list[bytes]] = [[] for _ in range(partitions)]
-            for number in range(self.patients):
-                key = b"patient-%07d" % number
-                homes[partition_of.__wrapped__(key, partitions)].append(key)
-            self._homes[partitions] = homes
-        return self._homes[partitions]
-
-    async def send(
-        self,
-        settings: Settings,
-        producer: AIOKafkaProducer,
-        rounds: int,
-        progress: Callable[[int], None] = lambda count: None,
+    async def admit(
+        self, producer: AIOKafkaProducer, sent: Callable[[int], None] = lambda count: None
     ) -> int:
-        """Send rounds of readings to ``vitals`` and wait until the broker has them.
+        """Send an admission of each patient and wait until the broker has them.
 
         Args:
-            settings: name the topic and its partitions.
             producer: from `producing`.
-            rounds: how many.
-            progress: is told of readings sent.
+            sent: is told how many were handed over.
 
         Returns:
-            How many readings were sent.
+            How many.
         """
-        topic = catalogue(settings).vitals.name
-        sent = 0
-        for _ in range(rounds):
-            at = iso(self._start_ms + self._round * self._step_ms).encode()
-            self._round += 1
-            waiting = []
-            for partition, keys in enumerate(self.home(settings.partitions)):
-                order = self._random.permutation(len(keys)).tolist()
-                bodies = self._random.integers(0, _VARIANTS, len(keys)).tolist()
-                batch = producer.create_batch()
-                for i, body in zip(order, bodies, strict=True):
-                    key = keys[i]
-                    value = b'{"patient_id":"%b","observed_at":"%b",%b}' % (
-                        key, at, self._bodies[body],
-                    )  # fmt: skip
-                    if batch.append(timestamp=None, key=key, value=value) is None:
-                        batch.close()
-                        waiting.append(await producer.send_batch(batch, topic, partition=partition))
-                        progress(batch.record_count())
-                        batch = producer.create_batch()
-                        batch.append(timestamp=None, key=key, value=value)
-                if batch.record_count():
-                    batch.close()
-                    waiting.append(await producer.send_batch(batch, topic, partition=partition))
-                    progress(batch.record_count())
-            for future in waiting:
-                await future
-            sent += self.patients
-        return sent
+        at = iso(self._times[0] - 3_600_000).encode()
+        admission = b'{"patient_id":"%b","age_years":%d,"sex":"female","icu_admitted_at":"%b"}'
+        ages = self._random.integers(20, 90, _VARIANTS).tolist()
+        for partition, keys in enumerate(self._homes):
+            values = (admission % (key, ages[i % _VARIANTS], at) for i, key in enumerate(keys))
+            pairs = zip(keys, values, strict=True)
+            await _send(producer, self._topics.admissions.name, partition, pairs, sent)
+        return self.patients
+
+    async def measure(
+        self,
+        producer: AIOKafkaProducer,
+        rounds: int | None = None,
+        sent: Callable[[int], None] = lambda count: None,
+    ) -> int:
+        """Send rounds of readings and wait until the broker has them.
+
+        Args:
+            producer: from `producing`.
+            rounds: how many of those that are left; None = all.
+            sent: is told how many were handed over.
+
+        Returns:
+            How many readings.
+        """
+        count = 0
+        for _ in range(len(self._times) if rounds is None else rounds):
+            at = iso(self._times.pop(0)).encode()
+            for partition, keys in enumerate(self._homes):
+                pairs = self._round(keys, at)
+                await _send(producer, self._topics.vitals.name, partition, pairs, sent)
+            count += self.patients
+        return count
+
+    def _round(self, keys: list[bytes], at: bytes) -> Iterable[tuple[bytes, bytes]]:
+        order = self._random.permutation(len(keys)).tolist()
+        bodies = self._random.integers(0, _VARIANTS, len(keys)).tolist()
+        for i, body in zip(order, bodies, strict=True):
+            key = keys[i]
+            yield (
+                key,
+                b'{"patient_id":"%b","observed_at":"%b",%b}' % (key, at, self._bodies[body]),
+            )
+
+
+async def _send(
+    producer: AIOKafkaProducer,
+    topic: str,
+    partition: int,
+    pairs: Iterable[tuple[bytes, bytes]],
+    sent: Callable[[int], None],
+) -> None:
+    waiting = []
+
+    async def hand_over(batch: Any) -> None:
+        batch.close()
+        waiting.append(await producer.send_batch(batch, topic, partition=partition))
+        sent(batch.record_count())
+
+    batch = producer.create_batch()
+    for key, value in pairs:
+        if batch.append(timestamp=None, key=key, value=value) is None:
+            await hand_over(batch)
+            batch = producer.create_batch()
+            batch.append(timestamp=None, key=key, value=value)
+    if batch.record_count():
+        await hand_over(batch)
+    for future in waiting:
+        await future
