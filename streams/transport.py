@@ -30,6 +30,7 @@ sought.
 """
 
 import asyncio
+import logging
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -40,7 +41,10 @@ from typing import Any
 
 import faust
 import msgspec
+from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -49,6 +53,8 @@ from faust.types.tuples import ConsumerMessage
 from streams.recovery import BatchTables
 
 __all__ = ["Batch", "BatchApp", "BatchSchema", "Record"]
+
+log = logging.getLogger(__name__)
 
 
 class Record(msgspec.Struct, gc=False):
@@ -186,13 +192,47 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         In Faust's queue a fetch that waits for records holds up commits, seeks and questions for
         up to a second, and each call takes two more turns of the thread's loop.
         """
+        assignment = self.consumer.assignment_number
+        fetching = asyncio.run_coroutine_threadsafe(
+            self._fetch(active_partitions, timeout), self.thread_loop
+        )
+        records, positions = await asyncio.wrap_future(fetching)
+        sought = assignment != self.consumer.assignment_number
+        # positions from before a seek tell nothing about what follows it
+        self.consumer.fetched(records, {} if sought else positions)
+        return records
+
+    async def _fetch(
+        self, active_partitions: set[TP] | None, seconds: float
+    ) -> tuple[Any, dict[TP, int]]:
+        """Return records, and the positions with just these records fetched."""
         consumer = self._ensure_consumer()
-        fetched = self._fetch_records(
-            consumer, active_partitions, timeout=timeout, max_records=consumer._max_poll_records
+        records = await self._fetch_records(
+            consumer, active_partitions, timeout=seconds, max_records=consumer._max_poll_records
         )
-        return await asyncio.wrap_future(
-            asyncio.run_coroutine_threadsafe(fetched, self.thread_loop)
-        )
+        subscribed: Any = consumer._subscription.subscription
+        assignment = subscribed and subscribed.assignment
+        states = {tp: assignment.state_value(tp) for tp in assignment.tps} if assignment else {}
+        return records, {tp: s.position for tp, s in states.items() if s.has_valid_position}
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit; a commit that the broker did not take is made up for by the next one.
+
+        Faust stops the worker instead, although nothing is lost: the offsets stay where they were.
+        """
+        mine = self.assignment()
+        try:
+            await self._ensure_consumer().commit(
+                {
+                    TopicPartition(*tp): OffsetAndMetadata(offset, "")
+                    for tp, offset in offsets.items()
+                    if tp in mine
+                }
+            )
+        except KafkaError as error:
+            log.warning("a commit was not taken, the next one will do: %s", error)
+            return False
+        return True
 
 
 class BatchConsumer(driver.Consumer):
@@ -209,6 +249,8 @@ class BatchConsumer(driver.Consumer):
         self._confirmed: dict[TP, int] = {}
         self._expected: dict[TP, int] = {}
         self._gaps: dict[TP, int] = {}
+        self._positions: dict[TP, int] = {}
+        self._fetched_to: dict[TP, int] = {}
         self._assignments = 0
 
     # -- what agents ask
@@ -253,12 +295,11 @@ class BatchConsumer(driver.Consumer):
             end: offset before which everything is asked for.
             handled_to: offset after the last record that the agent has handled, 0 = none.
         """
-        delivered_to = self._expected.get(tp)
-        if delivered_to is None or max(handled_to, self.resumed_at(tp)) < delivered_to:
+        if tp not in self._expected or self._positions.get(tp, -1) < end:
             return False
-        assignment = self._thread._ensure_consumer()._subscription.subscription.assignment
-        state = assignment.state_value(tp) if assignment is not None else None
-        return state is not None and state.has_valid_position and state.position >= end
+        # records on their way from the consumer's thread to the agent are counted as well
+        fetched_to = max(self._expected[tp], self._fetched_to.get(tp, 0))
+        return max(handled_to, self.resumed_at(tp)) >= fetched_to
 
     def oldest_work(self) -> float | None:
         """Monotonic time of the oldest thing that is fetched and not committed; None: nothing."""
@@ -272,6 +313,13 @@ class BatchConsumer(driver.Consumer):
         return 0 if highwater is None else max(0, int(highwater) - end)
 
     # -- fetching
+
+    def fetched(self, records: Mapping[Any, list[Any]], positions: dict[TP, int]) -> None:
+        """Note what was fetched, before any of it is delivered."""
+        self._positions = positions
+        for tp, found in records.items():
+            if tp.topic in self.app.batched_topics and found:
+                self._fetched_to[ensure_TP(tp)] = found[-1].offset + 1
 
     async def getmany(
         self,
@@ -312,7 +360,7 @@ class BatchConsumer(driver.Consumer):
         if expected is None:
             return []  # assigned, and not yet sought to the committed offset
         if records[0].offset > expected and self._gaps.get(tp) != expected:
-            self._gaps[tp] = expected
+            self._gaps[tp] = self._fetched_to[tp] = self._positions[tp] = expected
             await self.seek(tp, expected)
             return []
         return [record for record in records if record.offset >= expected]
@@ -392,7 +440,10 @@ class BatchConsumer(driver.Consumer):
         self, offsets: Mapping[TP, int], start_new_transaction: bool = True
     ) -> bool:
         assignment = self._assignments
+        before = {tp: self._committed_offset[tp] for tp in offsets}
         done = bool(await super()._commit_offsets(offsets, start_new_transaction))
+        if not done:  # Faust notes it as done
+            self._committed_offset.update(before)
         if done and assignment == self._assignments:
             mine = self.assignment()
             for tp, offset in offsets.items():
@@ -410,6 +461,7 @@ class BatchConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Seek to the committed offsets and note them: agents build state from there."""
         self._expected.clear()  # nothing is delivered in between
+        self._positions, self._fetched_to = {}, {}
         await super().perform_seek()
         self._forget(list(self._partitions))
         self._resumed_at = {ensure_TP(tp): self._read_offset[tp] or 0 for tp in self.assignment()}
@@ -421,6 +473,7 @@ class BatchConsumer(driver.Consumer):
         self._confirmed = dict(self._resumed_at)
         self._expected = dict(self._resumed_at)
         self._gaps.clear()
+        self._positions, self._fetched_to = {}, {}  # a fetch may have ended meanwhile
         self._assignments += 1
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
