@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,8 @@ ROOT = Path(__file__).resolve().parent.parent
 #: A table that is not on a terminal is as wide as its readers' screens are.
 _WIDTH = 120
 _LAST_LINES = 12
+#: Exit code after SIGTERM.
+_TERMINATED = 128 + signal.SIGTERM
 #: A machine that is busier than this before the start gives no figures to go by.
 _BUSY, _LOOK_S = 0.15, 0.5
 
@@ -160,6 +163,8 @@ def scratch(broker: str | None = None, *, nodes: int = 1, heap: str = "1g") -> I
     busy = psutil.cpu_percent(interval=_LOOK_S) / 100
     folder = Path(tempfile.mkdtemp(prefix="vigil-bench-"))
     shared = cores()
+    # as with Ctrl-C: what was started ends with whoever started it
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         if broker:
             yield Scratch(folder, broker, shared, busy=busy)
@@ -172,6 +177,7 @@ def scratch(broker: str | None = None, *, nodes: int = 1, heap: str = "1g") -> I
         finally:
             kafka.stop(grace=0)  # nobody reads it again
     finally:
+        signal.signal(signal.SIGTERM, before)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -65,7 +65,8 @@ class Job:
         hot = self._hot.setdefault(partition, {})
         outbox = Outbox(self._app.batch_producer)
         touched = {}
-        for record in batch.records:
+        records: list[Any] = batch.records
+        for record in records:  # with key and value, as `bench.job` makes them
             key = record.key
             before = hot[key] if key in hot else self._load(partition, key)
             kept = (*before[-1:], _decode(record.value))
