@@ -6,6 +6,7 @@ engine reads them: one takes about 4 microseconds.
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = ["Population", "producing"]
 #: Plausible values of the vital signs, in their order: middle and spread.
 _TYPICAL = ((85, 12), (85, 12), (18, 3), (37, 0.5), (97, 1.5), (120, 15), (65, 9), (83, 10))
 _VARIANTS = 4_096
+_READING = b'{"patient_id":"%b","observed_at":"%b",%b}'
 
 
 @asynccontextmanager
@@ -71,6 +73,10 @@ class Population:
             key = b"patient-%07d" % number
             self._homes[(murmur2(key) & 0x7FFFFFFF) % settings.partitions].append(key)
 
+    @cached_property
+    def _everyone(self) -> list[tuple[int, bytes]]:
+        return [(partition, key) for partition, keys in enumerate(self._homes) for key in keys]
+
     def _body(self) -> bytes:
         values = [self._random.normal(*typical) for typical in _TYPICAL]
         return ",".join(
@@ -98,6 +104,12 @@ class Population:
             pairs = zip(keys, values, strict=True)
             await _send(producer, self._topics.admissions.name, partition, pairs, sent)
         return self.patients
+
+    def reading(self, number: int, at_ms: int) -> tuple[int, bytes, bytes]:
+        """Return partition, key and value of a reading of one patient, observed at some time."""
+        partition, key = self._everyone[number]
+        body = self._bodies[at_ms % _VARIANTS]
+        return partition, key, _READING % (key, iso(at_ms).encode(), body)
 
     async def measure(
         self,
@@ -129,10 +141,7 @@ class Population:
         bodies = self._random.integers(0, _VARIANTS, len(keys)).tolist()
         for i, body in zip(order, bodies, strict=True):
             key = keys[i]
-            yield (
-                key,
-                b'{"patient_id":"%b","observed_at":"%b",%b}' % (key, at, self._bodies[body]),
-            )
+            yield key, _READING % (key, at, self._bodies[body])
 
 
 async def _send(

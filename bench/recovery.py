@@ -36,7 +36,7 @@ from bench.watching import Watched
 from config.settings import Settings
 from streams.topics import catalogue, ensure
 
-__all__ = ["Restart", "command", "measure"]
+__all__ = ["Restart", "command", "digest", "measure"]
 
 _START_S = 120
 _SLOWEST_S = 0.002
@@ -72,7 +72,7 @@ def measure(bench: Scratch, patients: int, rounds: int, shown: Progress) -> list
         BenchError: the tables were not what they had been.
     """
     total = rounds * patients
-    worker = Watched(bench, "recovery")
+    worker = Watched(bench, "recovery", topic_prefix=f"{bench.folder.name}.")
     task = shown.add_task("filling the tables", total=total)
     asyncio.run(_fill(worker.settings, patients, rounds))
     with worker:
@@ -93,7 +93,7 @@ def measure(bench: Scratch, patients: int, rounds: int, shown: Progress) -> list
                 worker.lose_tables()
             restarts.append(_restart(worker, state))
             worker.stop()
-            held = _digest(worker)
+            held = digest(worker)
             if before not in (None, held):
                 raise BenchError(f"after a restart ({title}) the tables are not the same")
             before = held
@@ -136,9 +136,9 @@ async def _committed(settings: Settings, total: int) -> None:
         await admin.close()
 
 
-def _digest(worker: Watched) -> str:
-    """Digest of all keys and values of all tables."""
-    digest = hashlib.blake2b()
+def digest(worker: Watched) -> str:
+    """Return a digest of all keys and values in the tables of a worker that has stopped."""
+    found = hashlib.blake2b()
     folders = sorted(worker.tables.rglob("*.db"))
     if not folders:
         raise BenchError(f"the worker has no tables in {worker.tables}")
@@ -146,9 +146,9 @@ def _digest(worker: Watched) -> str:
         database = rocksdict.Rdict(str(folder), rocksdict.Options(raw_mode=True))
         for key, value in database.items():
             if key != Store.offset_key:
-                digest.update(b"%d %d " % (len(key), len(value)) + key + value)
+                found.update(b"%d %d " % (len(key), len(value)) + key + value)
         database.close()
-    return digest.hexdigest()
+    return found.hexdigest()
 
 
 @click.command(epilog="Example: vigil bench recovery --patients 100000")

@@ -75,7 +75,7 @@ def measure(bench: Scratch, patients: int, readings: int, shown: Progress) -> Co
     """
     rounds = _WARM_UP_ROUNDS + max(2, -(-readings // patients))
     total = rounds * patients
-    worker = Watched(bench, f"scale-{patients}", topic_prefix=f"scale{patients}.")
+    worker = Watched(bench, f"scale-{patients}", topic_prefix=f"{bench.folder.name}-{patients}.")
     task = shown.add_task(f"{patients:,} patients: sent", total=total + patients)
     asyncio.run(_fill(worker.settings, patients, rounds, lambda n: shown.advance(task, n)))
     shown.update(task, description=f"{patients:,} patients: scored", completed=0, total=total)

@@ -88,7 +88,9 @@ def new_app(name: str, settings: Settings) -> VigilApp:
         broker_credentials=_credentials(settings),
         broker_commit_interval=settings.commit_interval_s,
         broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 3,
+        # members hear of a rebalance with their next heartbeat; until then partitions of one that
+        # left are read by nobody
+        broker_heartbeat_interval=min(0.5, settings.session_timeout_s / 3),
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=4 * _MIB,
         # what a broker takes by default is little more

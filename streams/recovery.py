@@ -59,7 +59,7 @@ class BatchRecovery(Recovery):
 
     #: Changelog records read since the last assignment.
     _read = 0
-    _last_active_event_processed_at: float | None
+    _last_active_event_processed_at: float | None = None
 
     def take(self, fetched: Records, active: set[TP] | None) -> Records:
         """Put fetched changelog records into their tables, and return the records of other topics.

@@ -232,8 +232,9 @@ def _changelog(name: str, settings: Settings) -> Topic:
         partitions=settings.partitions,
         direction="internal",
         about="Changelog of a table.",
-        # retention would lose the state of a quiet patient
-        config={"cleanup.policy": "compact"},
+        # Retention would lose the state of a quiet patient. The newest segment is not compacted: of
+        # Kafka's gigabyte a lost table would be restored through many old versions.
+        config={"cleanup.policy": "compact", "segment.bytes": str(64 * 1024 * 1024)},
     )
 
 

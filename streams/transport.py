@@ -321,6 +321,15 @@ class BatchConsumer(driver.Consumer):
             if tp.topic in self.app.batched_topics and found:
                 self._fetched_to[ensure_TP(tp)] = found[-1].offset + 1
 
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:  # noqa: ASYNC109
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        if not self._get_active_partitions():
+            # Faust waits a second, also right after a rebalance, when they are about to be active
+            await asyncio.sleep(0.01)
+            return {}, set()
+        return await super()._wait_next_records(timeout)
+
     async def getmany(
         self,
         timeout: float,  # noqa: ASYNC109 - as Faust calls it

@@ -1,0 +1,278 @@
+"""Changelog records into tables, batch by batch; tables that cannot be trusted."""
+
+import asyncio
+import gc
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.stores.rocksdb import RocksDBOptions
+from faust.types import TP
+
+from streams.recovery import BatchRecovery, _check, newest
+from tables.rocksdb import Store, set_aside
+
+TABLE = "windows-changelog"
+FIRST, SECOND = TP(TABLE, 0), TP(TABLE, 1)
+READINGS = TP("vitals", 0)
+
+
+class _Store(Store):
+    """A store in a folder, without an application around it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rocksdb_options = RocksDBOptions(
+            block_cache_size=1 << 20, write_buffer_size=1 << 20, max_write_buffer_number=2
+        )
+        self._dbs: dict[int, Any] = {}
+
+    def partition_path(self, partition: int) -> Path:
+        return self.folder / f"windows-{partition}.db"
+
+    def close(self) -> None:
+        self._dbs.clear()
+        gc.collect()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> _Store:
+    return _Store(tmp_path)
+
+
+def _record(key: bytes, value: bytes | None, offset: int) -> Any:
+    return SimpleNamespace(key=key, value=value, offset=offset)
+
+
+def _recovery(store: _Store, positions: dict[TP, int] | None = None) -> BatchRecovery:
+    """A recovery of one table of which partition 0 is active and 1 standby."""
+    at = {
+        tp: SimpleNamespace(position=position, has_valid_position=True)
+        for tp, position in (positions or {}).items()
+    }
+    assignment = SimpleNamespace(state_value=at.get)
+    subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
+    thread = SimpleNamespace(_ensure_consumer=lambda: SimpleNamespace(_subscription=subscription))
+    app: Any = SimpleNamespace(
+        conf=SimpleNamespace(stream_recovery_delay=0), consumer=SimpleNamespace(_thread=thread)
+    )
+    table = SimpleNamespace(data=store, _on_changelog_event=None)
+    ready: list[bool] = []
+    tables: Any = SimpleNamespace(
+        changelog_topics={TABLE},
+        _changelogs={TABLE: table},
+        standbys_ready=False,
+        on_standbys_ready=lambda: ready.append(True),
+        ready=ready,
+    )
+    recovery = BatchRecovery(app, tables)
+    recovery.active_tps.add(FIRST)
+    recovery.standby_tps.add(SECOND)
+    recovery.tp_to_table.update({FIRST: table, SECOND: table})
+    recovery.active_offsets[FIRST] = -1
+    recovery.standby_offsets[SECOND] = -1
+    recovery.in_recovery = True
+    return recovery
+
+
+def test_the_last_version_of_a_key_wins_and_a_deletion_is_a_version() -> None:
+    records = [_record(b"a", b"1", 0), _record(b"b", b"1", 1), _record(b"a", b"2", 2)]
+
+    assert newest([*records, _record(b"b", None, 3)]) == {b"a": b"2", b"b": None}
+
+
+async def test_a_fetch_goes_into_its_table_and_leaves_other_topics_alone(store: _Store) -> None:
+    recovery = _recovery(store)
+    recovery.active_highwaters[FIRST] = 9
+    readings = [_record(b"p", b"reading", 5)]
+
+    left = recovery.take(
+        {FIRST: [_record(b"a", b"1", 3), _record(b"a", b"2", 4)], READINGS: readings}, None
+    )
+
+    assert left == {READINGS: readings}
+    assert store.load(0, b"a") == b"2"
+    assert store.persisted_offset(FIRST) == recovery.active_offsets[FIRST] == 4
+    assert not recovery.signal_recovery_end.is_set()
+
+
+async def test_recovery_ends_when_the_high_water_is_reached(store: _Store) -> None:
+    recovery = _recovery(store)
+    recovery.active_highwaters[FIRST] = 4
+
+    recovery.take({FIRST: [_record(b"a", b"1", 4)]}, None)
+
+    assert recovery.signal_recovery_end.is_set()
+
+
+async def test_recovery_ends_where_the_log_does_not_end_with_a_record(store: _Store) -> None:
+    recovery = _recovery(store, positions={FIRST: 8})
+    recovery.active_highwaters[FIRST] = 7
+    recovery.take({FIRST: [_record(b"a", b"1", 4)]}, None)
+
+    assert recovery.signal_recovery_end.is_set()
+    assert store.persisted_offset(FIRST) == 7
+
+
+async def test_what_is_still_to_be_read_is_waited_for(store: _Store) -> None:
+    recovery = _recovery(store, positions={FIRST: 7})
+    recovery.active_highwaters[FIRST] = 7
+
+    recovery.take({}, None)
+
+    assert not recovery.signal_recovery_end.is_set()
+
+
+async def test_records_of_a_revoked_or_paused_partition_are_dropped(store: _Store) -> None:
+    recovery = _recovery(store)
+    elsewhere = TP(TABLE, 2)
+
+    left = recovery.take(
+        {elsewhere: [_record(b"a", b"1", 0)], FIRST: [_record(b"b", b"1", 0)]}, {elsewhere}
+    )
+
+    assert left == {}
+    assert not store._dbs  # opened for nobody
+
+
+async def test_records_that_were_applied_before_change_nothing(store: _Store) -> None:
+    recovery = _recovery(store)
+    recovery.active_highwaters[FIRST] = 9
+    recovery.take({FIRST: [_record(b"a", b"2", 5)]}, None)
+
+    recovery.take({FIRST: [_record(b"a", b"1", 4), _record(b"a", b"other", 5)]}, None)
+
+    assert store.load(0, b"a") == b"2"
+    assert recovery.active_offsets[FIRST] == 5
+
+
+async def test_a_standby_is_ready_when_it_has_caught_up(store: _Store) -> None:
+    recovery = _recovery(store)
+    recovery.standby_highwaters[SECOND] = 4
+    recovery.take({SECOND: [_record(b"a", b"1", 3)]}, None)
+    assert not recovery.tables.ready
+
+    recovery.take({SECOND: [_record(b"a", b"2", 4)]}, None)
+
+    assert recovery.tables.ready
+    assert store.load(1, b"a") == b"2"
+
+
+async def test_a_table_with_more_to_do_takes_the_stock_path(store: _Store) -> None:
+    recovery = _recovery(store)
+    recovery.tables._changelogs[TABLE]._on_changelog_event = print
+    fetched = {FIRST: [_record(b"a", b"1", 3)]}
+
+    assert recovery.take(fetched, None) == fetched
+
+
+@pytest.mark.parametrize("offset", [4, 1_000])
+async def test_a_copy_that_is_ahead_of_its_changelog_is_set_aside(
+    store: _Store, offset: int
+) -> None:
+    recovery = _recovery(store)
+    store._db_for_partition(0).put(b"a", b"of another log")
+    store.set_persisted_offset(FIRST, offset)
+    recovery.active_offsets[FIRST] = offset
+
+    async def ends(*tps: TP) -> dict[TP, int]:
+        return dict.fromkeys(tps, 4)
+
+    async def starts(*tps: TP) -> dict[TP, int]:
+        return dict.fromkeys(tps, 0)
+
+    consumer = SimpleNamespace(highwaters=ends, earliest_offsets=starts)
+    await recovery._build_offsets(consumer, {FIRST}, recovery.active_offsets, "active")
+
+    assert recovery.active_offsets[FIRST] == -1
+    assert store.load(0, b"a") is None
+    assert (store.folder / "windows-0.db.aside").is_dir()
+
+
+async def test_a_copy_that_is_as_far_as_its_changelog_is_kept(store: _Store) -> None:
+    recovery = _recovery(store)
+    recovery.active_offsets[FIRST] = 3
+    ends = asyncio.Future[dict[TP, int]]()
+    ends.set_result({FIRST: 4})
+    starts = asyncio.Future[dict[TP, int]]()
+    starts.set_result({FIRST: 0})
+    consumer = SimpleNamespace(highwaters=lambda *_: ends, earliest_offsets=lambda *_: starts)
+
+    await recovery._build_offsets(consumer, {FIRST}, recovery.active_offsets, "active")
+
+    assert recovery.active_offsets[FIRST] == 3
+
+
+def test_what_was_written_is_there_after_a_clean_stop_although_nothing_is_logged(
+    store: _Store,
+) -> None:
+    store._db_for_partition(0).put(b"a", b"1")
+    store.set_persisted_offset(FIRST, 7)
+    store.close()
+
+    assert store.load(0, b"a") == b"1"
+    assert store.persisted_offset(FIRST) == 7
+
+
+@pytest.mark.parametrize("file", ["CURRENT", "MANIFEST-*", "*.sst"])
+def test_a_database_that_cannot_be_opened_is_set_aside_and_made_anew(
+    store: _Store, file: str
+) -> None:
+    store._db_for_partition(0).put(b"a", b"1")
+    store.close()
+    for damaged in store.partition_path(0).glob(file):
+        damaged.write_bytes(b"x")
+
+    assert store.load(0, b"a") is None
+    assert (store.folder / "windows-0.db.aside").is_dir()
+
+
+def test_a_database_that_fails_to_read_is_set_aside_at_the_next_start(store: _Store) -> None:
+    for i in range(2_000):
+        store._db_for_partition(0).put(b"%d" % i, bytes(range(256)) * 2)
+    store.close()
+    for table in store.partition_path(0).glob("*.sst"):
+        content = bytearray(table.read_bytes())
+        content[: len(content) // 2] = bytes(len(content) // 2)
+        table.write_bytes(content)
+
+    with pytest.raises(Exception, match="Corruption"):
+        [store.load(0, b"%d" % i) for i in range(2_000)]
+    store.close()
+
+    assert store.load(0, b"0") is None
+    assert (store.folder / "windows-0.db.aside").is_dir()
+
+
+def test_a_locked_database_is_not_taken_for_a_damaged_one(store: _Store) -> None:
+    store._db_for_partition(0)
+
+    with pytest.raises(Exception, match="lock"):
+        store._open_for_partition(0)
+
+    assert not (store.folder / "windows-0.db.aside").exists()
+
+
+def test_only_the_last_database_that_was_set_aside_is_kept(tmp_path: Path) -> None:
+    for content in "old", "new":
+        folder = tmp_path / "windows-0.db"
+        folder.mkdir()
+        (folder / "file").write_text(content)
+        aside = set_aside(folder)
+
+    assert (aside / "file").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["windows-0.db.aside"]
+
+
+def test_tables_of_another_cluster_are_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "windows-0.db").mkdir()
+    _check(tmp_path, "first")  # of an older release: kept
+    _check(tmp_path, "first")
+    assert (tmp_path / "windows-0.db").is_dir()
+
+    _check(tmp_path, "second")
+
+    assert not (tmp_path / "windows-0.db").exists()
+    assert (tmp_path / "windows-0.db.aside").is_dir()
+    assert (tmp_path / "cluster-id").read_text() == "second\n"
