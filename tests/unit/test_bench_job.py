@@ -74,10 +74,10 @@ def test_a_slice_of_a_feed_is_that_part_of_the_whole() -> None:
 
 def test_what_is_expected_follows_each_patient_on_its_own() -> None:
     feed = Feed(400, 7, seed=1)
-    of = dict.fromkeys(range(7), ())
+    of: dict[int, list[float]] = {}
     for number, (patient, raw) in enumerate(feed.small(0, 400)):
         sent = list(json.loads(raw).values())[2:]
-        before, of[patient] = of[patient] or sent, sent
+        before, of[patient] = of.get(patient, sent), sent
         pulse, temperature, heart, resp = sent
         assert feed.expected[number].tolist() == [
             min(pulse, before[0]),
