@@ -34,6 +34,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from time import monotonic
@@ -154,6 +155,7 @@ class _Partition:
 
 
 _SWITCH_S = 0.0005
+_ABOUT_TO_BE_ACTIVE_S = 0.01
 
 
 class _Fetched(dict[Any, Any]):
@@ -180,7 +182,10 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         # away only so often: at Python's 5 ms, 64 KiB at a time, the network would be the brake.
         sys.setswitchinterval(_SWITCH_S)
         await super().on_start()
-        self._ensure_consumer()._fetcher._records = _Fetched()
+        fetcher = self._ensure_consumer()._fetcher
+        fetcher._records = _Fetched()
+        # what is held back of one partition must not hold up the broker's others
+        fetcher._prefetch_backoff = 0
 
     async def getmany(
         self,
@@ -214,6 +219,15 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         assignment = subscribed and subscribed.assignment
         states = {tp: assignment.state_value(tp) for tp in assignment.tps} if assignment else {}
         return records, {tp: s.position for tp, s in states.items() if s.has_valid_position}
+
+    def look_again(self) -> None:
+        """Tell a fetch under way that a partition is wanted again: its records may be here."""
+        self.thread_loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        fetcher = self._ensure_consumer()._fetcher
+        for waiter in list(fetcher._fetch_waiters):
+            fetcher._notify(waiter)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Commit; a commit that the broker did not take is made up for by the next one.
@@ -249,6 +263,7 @@ class BatchConsumer(driver.Consumer):
         self._confirmed: dict[TP, int] = {}
         self._expected: dict[TP, int] = {}
         self._gaps: dict[TP, int] = {}
+        self._released = asyncio.Event()
         self._positions: dict[TP, int] = {}
         self._fetched_to: dict[TP, int] = {}
         self._assignments = 0
@@ -326,7 +341,9 @@ class BatchConsumer(driver.Consumer):
             await self.wait(self.can_resume_flow)
         if not self._get_active_partitions():
             # Faust waits a second, also right after a rebalance, when they are about to be active
-            await asyncio.sleep(0.01)
+            self._released.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._released.wait(), _ABOUT_TO_BE_ACTIVE_S)
             return {}, set()
         return await super()._wait_next_records(timeout)
 
@@ -427,8 +444,11 @@ class BatchConsumer(driver.Consumer):
         message.acked = batch.acked = True
         partition = self._partitions[batch.tp]
         partition.settle()
-        if len(partition.waiting) < self.app.batches_in_flight:
+        held_back = batch.tp in self._buffered_partitions
+        if held_back and len(partition.waiting) < self.app.batches_in_flight:
             self.on_buffer_drop(batch.tp)
+            self._released.set()
+            self._thread.look_again()
         return True
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
