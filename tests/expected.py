@@ -1,14 +1,12 @@
 """What the stream must say, computed offline."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from models.dataset import featurise
-from models.registry import SHIPPED, load_model
+from bench import ledger
 from models.stay import Stay
 
-__all__ = ["all_of", "offline", "streamed"]
+__all__ = ["offline", "streamed"]
 
 #: Patient and seconds since admission → probability.
 Risks = dict[tuple[str, int], float]
@@ -16,13 +14,7 @@ Risks = dict[tuple[str, int], float]
 
 def offline(stays: Sequence[Stay]) -> Risks:
     """Score every reading of every stay with the model that ships with the project."""
-    data = featurise(stays)
-    probability = load_model(SHIPPED).score(data.X).probability
-    places = zip(data.patient.tolist(), data.seconds.tolist(), strict=True)
-    return {
-        (stays[patient].patient_id, seconds): p
-        for (patient, seconds), p in zip(places, probability.tolist(), strict=True)
-    }
+    return {(stays[n].patient_id, at): p for (n, at), p in ledger.offline(stays).items()}
 
 
 def streamed(recommendations: Sequence[dict[str, Any]], stays: Sequence[Stay]) -> Risks:
@@ -47,17 +39,3 @@ def streamed(recommendations: Sequence[dict[str, Any]], stays: Sequence[Stay]) -
         for patient, readings in times.items()
         for at, (_, risk) in zip(seconds[patient], sorted(readings), strict=True)
     }
-
-
-def all_of(readings: int) -> Callable[[list[Any]], bool]:
-    """Whether every reading has its recommendation, repeats counted once."""
-    seen: set[str] = set()
-    read_to = 0
-
-    def enough(found: list[Any]) -> bool:
-        nonlocal read_to
-        seen.update(json.loads(r.value)["recommendation_id"] for r in found[read_to:])
-        read_to = len(found)
-        return len(seen) >= readings
-
-    return enough
