@@ -119,7 +119,12 @@ class Watch:
         """
         missing = self.sent.keys() - self.first.keys()
         if missing:
-            raise BenchError(f"{len(missing)} of {len(self.sent)} readings were not answered")
+            patients = len({patient for patient, _ in missing})
+            due = sorted(self.sent[reading] for reading in missing)
+            raise BenchError(
+                f"{len(missing)} of {len(self.sent)} readings, of {patients} patients, were not "
+                f"answered; they were due within {due[-1] - due[0]:.1f} s"
+            )
         if len(self.said) != len(self.sent):
             raise BenchError(f"{len(self.said)} ids for {len(self.sent)} readings")
         if self.different:
@@ -261,11 +266,12 @@ async def _send(
 ) -> None:
     """Send readings at a rate until cancelled; a reading counts from when it was due."""
     topic = catalogue(settings).vitals.name
-    began, number = time.monotonic(), 0
+    began, began_ms, number = time.monotonic(), now_ms(), 0
     while True:
         due = (time.monotonic() - began) * rate
         while number < due:
-            partition, key, value = population.reading(number % patients, now_ms())
+            at_ms = began_ms + round(number / rate * 1000)
+            partition, key, value = population.reading(number % patients, at_ms)
             observed = value.partition(b'"observed_at":"')[2].partition(b'"')[0]
             watch.sent[key.decode(), observed.decode()] = began + number / rate
             await producer.send(topic, value, key=key, partition=partition)

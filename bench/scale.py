@@ -22,6 +22,7 @@ import click
 from rich.progress import Progress
 
 from bench.common import (
+    BenchError,
     Scratch,
     broker_option,
     json_option,
@@ -72,6 +73,9 @@ def measure(bench: Scratch, patients: int, readings: int, shown: Progress) -> Co
         patients: how many.
         readings: to be counted, at least; each patient is measured twice at least.
         shown: where progress is shown.
+
+    Raises:
+        BenchError: too few readings to measure, or the worker ended.
     """
     rounds = _WARM_UP_ROUNDS + max(2, -(-readings // patients))
     total = rounds * patients
@@ -94,6 +98,8 @@ def measure(bench: Scratch, patients: int, readings: int, shown: Progress) -> Co
         seconds, cpu = time.monotonic() - began, worker.cpu_s - cpu
         worker.stop()
     counted = total - first
+    if not counted or cpu <= 0:
+        raise BenchError("over before it could be measured: count more readings with --readings")
     return Cost(
         patients=patients,
         readings=counted,

@@ -60,6 +60,19 @@ class BatchRecovery(Recovery):
     #: Changelog records read since the last assignment.
     _read = 0
     _last_active_event_processed_at: float | None = None
+    #: The consumer stands where recovery starts; before that, high waters and offsets are of the
+    #: assignment before, and tell nothing.
+    _sought = False
+
+    async def on_rebalance(self, *args: Any, **more: Any) -> None:
+        """Call when partitions are assigned."""
+        self._sought = False
+        await super().on_rebalance(*args, **more)
+
+    async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Any, title: str) -> None:
+        await super()._seek_offsets(consumer, tps, offsets, title)
+        self.signal_recovery_end.clear()
+        self._sought = True
 
     def take(self, fetched: Records, active: set[TP] | None) -> Records:
         """Put fetched changelog records into their tables, and return the records of other topics.
@@ -78,7 +91,7 @@ class BatchRecovery(Recovery):
                 others[key] = records
             elif records and (active is None or tp in active):
                 self._apply(tp, records)
-        if self.in_recovery:
+        if self.in_recovery and self._sought:
             self._skip_what_is_no_record()
             if not self.need_recovery():
                 self.signal_recovery_end.set()

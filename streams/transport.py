@@ -44,7 +44,7 @@ import faust
 import msgspec
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
@@ -356,8 +356,10 @@ class BatchConsumer(driver.Consumer):
         if records is None or self.should_stop:
             return
         if not self.flow_active:
-            # as in stock Faust: what was fetched is dropped, and fetched again from the commit
-            await self.perform_seek()
+            # as in stock Faust: what was fetched is dropped, and fetched again from the commit;
+            # where partitions are revoked meanwhile, the rebalance ends with another seek
+            with suppress(IllegalStateError):
+                await self.perform_seek()
             return
         records = self.app.tables.recovery.take(records, active)
         generation = self.app.consumer_generation_id

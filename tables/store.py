@@ -61,7 +61,7 @@ class BatchTable:
 
     def load_all(self, partition: int, keys: list[bytes]) -> list[bytes | None]:
         """Read keys from the local copy, in one go."""
-        values: list[bytes | None] = self.table.data._db_for_partition(partition).get(keys)
+        values: list[bytes | None] = self.table.data.load_all(partition, keys)
         return values
 
     def store(

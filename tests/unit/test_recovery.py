@@ -72,7 +72,7 @@ def _recovery(store: _Store, positions: dict[TP, int] | None = None) -> BatchRec
     recovery.tp_to_table.update({FIRST: table, SECOND: table})
     recovery.active_offsets[FIRST] = -1
     recovery.standby_offsets[SECOND] = -1
-    recovery.in_recovery = True
+    recovery.in_recovery = recovery._sought = True
     return recovery
 
 
@@ -118,6 +118,17 @@ async def test_recovery_ends_where_the_log_does_not_end_with_a_record(store: _St
 async def test_what_is_still_to_be_read_is_waited_for(store: _Store) -> None:
     recovery = _recovery(store, positions={FIRST: 7})
     recovery.active_highwaters[FIRST] = 7
+
+    recovery.take({}, None)
+
+    assert not recovery.signal_recovery_end.is_set()
+
+
+async def test_what_is_known_of_the_assignment_before_does_not_end_a_recovery(
+    store: _Store,
+) -> None:
+    recovery = _recovery(store)
+    recovery._sought = False
 
     recovery.take({}, None)
 
