@@ -60,6 +60,7 @@ class VitalsAgent:
         self._routing = asyncio.Lock()
         self._read_to: dict[int, int] = {}
         self._assignment = -1
+        self._caught_up: set[int] = set()
 
     async def run(self, stream: Any) -> None:
         """Take a batch, score it, send what came of it."""
@@ -91,10 +92,13 @@ class VitalsAgent:
             whole=self._app.sizes[batch.tp.topic] == self._topics.vitals_routed.partitions,
         )
         self._limit.count(len(batch.records) - len(sorted_.rejects), len(sorted_.rejects))
-        if self._bedside.strangers(partition, sorted_.own):
+        # Once an assignment for everybody: the worker before may have known an admission that this
+        # one has still to read, and a window that is known already does not wait for it.
+        if partition not in self._caught_up or self._bedside.strangers(partition, sorted_.own):
             await self._admissions.caught_up(partition)
             if batch.stale:
                 return
+            self._caught_up.add(partition)
 
         results = Results()
         if sorted_.own.keys:
@@ -201,6 +205,7 @@ class VitalsAgent:
         if consumer.assignment_number == self._assignment:
             return
         self._assignment = consumer.assignment_number
+        self._caught_up.clear()
         topics = self._topics
         assigned = {tp.partition for tp in consumer.assignment()}
         for partition in range(topics.vitals_routed.partitions):

@@ -36,6 +36,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from time import monotonic
 from typing import Any
@@ -43,8 +44,10 @@ from typing import Any
 import faust
 import msgspec
 from aiokafka import TopicPartition
+from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
@@ -167,6 +170,16 @@ class _Fetched(dict[Any, Any]):
         super().__setitem__(tp, result)
 
 
+async def _send(send: Any, node: int, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
+    """Ask for the end of a partition on the coordinator's connection.
+
+    On that of the fetches a broker would answer when the fetch before it has ended.
+    """
+    if isinstance(request, OffsetRequest):
+        group = ConnectionGroup.COORDINATION
+    return await send(node, request, group=group)
+
+
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's thread around the consumer, without a queue in front of a fetch."""
 
@@ -182,6 +195,8 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         # away only so often: at Python's 5 ms, 64 KiB at a time, the network would be the brake.
         sys.setswitchinterval(_SWITCH_S)
         await super().on_start()
+        client = self._ensure_consumer()._client
+        client.send = partial(_send, client.send)
         fetcher = self._ensure_consumer()._fetcher
         fetcher._records = _Fetched()
         # what is held back of one partition must not hold up the broker's others
