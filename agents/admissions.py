@@ -59,21 +59,24 @@ class AdmissionsAgent:
                 except Exception as error:
                     await self._app.fail(error)
 
-    async def caught_up(self, partition: int) -> None:
-        """Wait until everything that the broker holds of a partition now has been kept.
+    async def caught_up(self, batch: Batch) -> None:
+        """Wait until all admissions that the broker holds now for a batch's patients are kept.
 
         A patient's first reading may be read before its admission, which was sent earlier but on
         another topic. Bounded by ``admissions_wait_s``: a late admission must not hold up scoring.
         Time in which the broker does not answer, or this process was stopped, does not count: then
-        what is waited for may be there and only cannot be read. Returns at once when the partition
-        is taken away.
+        what is waited for may be there and only cannot be read. Ends when the batch is stale: in a
+        rebalance that has begun the partition may be gone before anybody has been told.
         """
+        partition = batch.tp.partition
         tp = TP(self._topics.admissions.name, partition)
         consumer = self._app.consumer
-        assignment = consumer.assignment_number
         end: int | None = None
         left = self._app.settings.admissions_wait_s
-        while tp in consumer.assignment() and consumer.assignment_number == assignment:
+        while not batch.stale:
+            if tp not in consumer.assignment():
+                await asyncio.sleep(_LOOK_AGAIN_S)
+                continue
             try:
                 async with asyncio.timeout(_ANSWER_S):
                     answer = await consumer.end_offset(tp)
@@ -82,6 +85,8 @@ class AdmissionsAgent:
                 continue
             end = answer if end is None else end
             for _ in range(_LOOKS):
+                if batch.stale:
+                    return
                 if consumer.handled(tp, end, self._handled_to(partition)):
                     return
                 if left <= 0:

@@ -95,7 +95,7 @@ class VitalsAgent:
         # Once an assignment for everybody: the worker before may have known an admission that this
         # one has still to read, and a window that is known already does not wait for it.
         if partition not in self._caught_up or self._bedside.strangers(partition, sorted_.own):
-            await self._admissions.caught_up(partition)
+            await self._admissions.caught_up(batch)
             if batch.stale:
                 return
             self._caught_up.add(partition)

@@ -1,6 +1,7 @@
 """Whom a new patient's readings wait for: everything that the broker holds of the admissions."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
@@ -8,7 +9,9 @@ from faust.types import TP
 
 from agents import admissions
 from config.settings import Settings
-from tests.topology.driver import Bench
+from streams.bedside import partition_of
+from streams.transport import Batch
+from tests.topology.driver import Bench, record
 
 pytestmark = pytest.mark.topology
 
@@ -24,6 +27,12 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(chosen)
     made.consumer.ends[TP(made.topics.admissions.name, 0)] = 3
     return made
+
+
+def a_batch(bench: Bench) -> Batch:
+    """A batch of readings whose patients are new."""
+    topic = bench.topics.vitals.name
+    return Batch(TP(topic, 0), [record(topic, 0, b"{}")])
 
 
 class Broker:
@@ -49,7 +58,7 @@ class Broker:
 async def test_an_admission_that_is_not_read_in_time_holds_up_nobody(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await bench.admit.caught_up(0)
+    await bench.admit.caught_up(a_batch(bench))
     assert "not read to 3 in time" in caplog.text
 
 
@@ -58,7 +67,7 @@ async def test_time_in_which_the_broker_is_away_does_not_count(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
     broker = Broker(bench, monkeypatch, way)
-    waiting = asyncio.create_task(bench.admit.caught_up(0))
+    waiting = asyncio.create_task(bench.admit.caught_up(a_batch(bench)))
     await broker.asked.wait()
     assert not waiting.done()
 
@@ -70,8 +79,55 @@ async def test_time_in_which_the_broker_is_away_does_not_count(
 
 
 async def test_nobody_waits_for_a_partition_that_was_taken_away(bench: Bench) -> None:
-    waiting = asyncio.create_task(bench.admit.caught_up(0))
+    batch = a_batch(bench)
+    waiting = asyncio.create_task(bench.admit.caught_up(batch))
     await asyncio.sleep(0)
-    bench.consumer.assignment_number += 1
+    batch.stale = True
     async with asyncio.timeout(WAIT_S / 2):
         await waiting
+
+
+async def test_a_partition_that_is_gone_before_anybody_was_told_is_waited_for(
+    bench: Bench,
+) -> None:
+    """In a rebalance that has begun the consumer has no assignment, and batches are not stale."""
+    batch, assigned = a_batch(bench), bench.consumer.assigned
+    bench.consumer.assigned = set()
+    waiting = asyncio.create_task(bench.admit.caught_up(batch))
+    for _ in range(5):
+        await asyncio.sleep(0.002)
+    assert not waiting.done(), "scored now, the reading would miss its admission"
+
+    bench.consumer.assigned = assigned
+    bench.consumer.ends.clear()
+    async with asyncio.timeout(WAIT_S):
+        await waiting
+
+
+async def test_the_first_batch_after_an_assignment_waits_even_for_patients_who_are_known(
+    bench: Bench,
+) -> None:
+    """The worker before may have known an admission that is still to be read here."""
+    bench.consumer.ends.clear()
+    topic = bench.topics.vitals.name
+    asked = []
+    caught_up = bench.admit.caught_up
+
+    async def ask(batch: Batch) -> None:
+        asked.append(batch)
+        await caught_up(batch)
+
+    bench.admit.caught_up = ask  # type: ignore[method-assign]
+
+    def batch(offset: int) -> list[Any]:
+        value = b'{"patient_id":"a","MDC_TEMP_Result":37.0}'
+        return [record(topic, offset, value, b"a", partition=home)]
+
+    home = partition_of(b"a", 2)
+    await bench.feed(bench.score, batch(0))
+    await bench.feed(bench.score, batch(1))
+    assert len(asked) == 1
+    bench.consumer.assignment_number += 1
+    await bench.feed(bench.score, batch(2))
+    await bench.feed(bench.score, batch(3))
+    assert len(asked) == 2
