@@ -376,6 +376,7 @@ class BatchConsumer(driver.Consumer):
             with suppress(IllegalStateError):
                 await self.perform_seek()
             return
+        await self._read_again(records)
         records = self.app.tables.recovery.take(records, active)
         generation = self.app.consumer_generation_id
         for fetched_tp, fetched in records.items():
@@ -414,6 +415,19 @@ class BatchConsumer(driver.Consumer):
         else:  # it may have to wait for room, which a suspended flow does not make
             await self.wait_first(self.callback(message), self.suspend_flow.wait())
         self._read_offset[tp] = message.offset
+
+    async def _read_again(self, records: Mapping[Any, list[Any]]) -> None:
+        """Go back where the position has moved on and no record has come.
+
+        A fetch that a rebalance has cancelled may have moved it: its records reached nobody, and
+        nothing would tell that the last ones of a partition are missing. Where nothing comes the
+        second time either there is nothing: a transaction's marker, or a log without its end.
+        """
+        for tp, expected in self._expected.items():
+            moved = self._positions.get(tp, -1) > expected and tp not in records
+            if moved and tp.topic in self.app.batched_topics and self._gaps.get(tp) != expected:
+                self._gaps[tp] = self._fetched_to[tp] = self._positions[tp] = expected
+                await self.seek(tp, expected)
 
     async def _in_sequence(self, tp: TP, records: list[Any]) -> list[Any]:
         """Return the records that follow those delivered before, or none and fetch again.
