@@ -445,6 +445,8 @@ class BatchConsumer(driver.Consumer):
             self._gaps[tp] = self._fetched_to[tp] = self._positions[tp] = expected
             await self.seek(tp, expected)
             return []
+        if records[0].offset >= expected:
+            return records
         return [record for record in records if record.offset >= expected]
 
     def _messages(self, tp: TP, records: list[Any]) -> Iterator[ConsumerMessage]:

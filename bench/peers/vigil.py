@@ -23,6 +23,9 @@ from tables.store import BatchTable
 __all__: list[str] = []
 
 _decoder, _encoder = msgspec.json.Decoder(Reading), msgspec.json.Encoder()
+#: The larger a batch, the fewer writes a patient. Only a backlog fills one: at a steady rate a batch
+#: is what has arrived since the last.
+_BATCH_MAX = 10_000
 #: A reading in the state: its number and the four values.
 _KEPT = struct.Struct("<qdddd")
 
@@ -117,6 +120,7 @@ def main(task: Task) -> None:
         home=task.state,
         topic_prefix=f"{task.group}.",
         web_port=free_ports(1)[0],
+        batch_max=_BATCH_MAX,
     )
     uvloop.install()
     app = new_app("job", settings)
