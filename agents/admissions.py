@@ -12,12 +12,12 @@ from faust.types import TP
 
 from agents.work import Work, finish
 from streams.application import VigilApp
-from streams.bedside import partition_of
 from streams.deadletters import encode
 from streams.events import Admission, patient_key, struct_of
 from streams.intake import record_bytes
 from streams.metrics import metrics
 from streams.outbox import Outbox
+from streams.partitions import partition_of
 from streams.topics import Catalogue
 from streams.transport import Batch
 from tables.stays import Stays

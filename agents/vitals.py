@@ -20,11 +20,12 @@ from agents.admissions import AdmissionsAgent
 from agents.work import Work, finish
 from config.clock import now_ms
 from streams.application import VigilApp, report_lag
-from streams.bedside import DIRECT, ROUTED, Bedside, Results, partition_of, with_origin
+from streams.bedside import DIRECT, ROUTED, Bedside, Results, with_origin
 from streams.deadletters import DeadLetterLimit, encode
 from streams.intake import Reject
 from streams.metrics import metrics
 from streams.outbox import Outbox
+from streams.partitions import partition_of
 from streams.routing import Merger
 from streams.topics import Catalogue
 from streams.transport import Batch

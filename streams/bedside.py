@@ -10,13 +10,11 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import numpy as np
-from aiokafka.partitioner import murmur2
 
 from config.clock import from_ms, iso, now_ms
 from config.guidance import guidance
@@ -25,6 +23,7 @@ from models.vitals import VITALS
 from models.window import DUPLICATE, LATE, OUT_OF_ORDER, TAKEN
 from streams.ids import recommendation_id
 from streams.intake import Intake, IntakeRules, Reject, take
+from streams.partitions import partitions_of
 from streams.recommend import Recommender, Scored
 from tables.codec import decode
 from tables.stays import Stays
@@ -38,7 +37,6 @@ __all__ = [
     "Bedside",
     "Results",
     "Sorted",
-    "partition_of",
     "warm_up",
     "with_origin",
 ]
@@ -58,12 +56,6 @@ _OUTCOMES = {
     LATE: "late",
     REPEATED: "repeated",
 }
-
-
-@lru_cache(maxsize=131_072)
-def partition_of(key: bytes, partitions: int) -> int:
-    """Partition of a key by Kafka's default partitioner (murmur2)."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 @dataclass(slots=True)
@@ -140,9 +132,10 @@ class Bedside:
         rejects, intake.rejects = intake.rejects, []
         if routed:
             return Sorted(intake, [], rejects)
+        homes = partitions_of(intake.keys, self._partitions).tolist()
         own = [
-            whole and record.key == key and partition_of(key, self._partitions) == partition
-            for record, key in zip(intake.records, intake.keys, strict=True)
+            whole and record.key == key and home == partition
+            for record, key, home in zip(intake.records, intake.keys, homes, strict=True)
         ]
         if all(own):
             return Sorted(intake, [], rejects)

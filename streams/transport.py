@@ -158,6 +158,7 @@ class _Partition:
 
 
 _SWITCH_S = 0.0005
+_FETCH_WAIT_MS = 20
 _ABOUT_TO_BE_ACTIVE_S = 0.01
 
 
@@ -187,7 +188,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         # whatever else is asked of a broker waits behind the fetch on its connection, and so does
         # the first fetch after a seek: with Faust's 1.5 s a rebalance stands still for seconds
-        consumer._fetch_max_wait_ms = 100
+        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
         return consumer
 
     async def on_start(self) -> None:
@@ -199,8 +200,9 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         client.send = partial(_send, client.send)
         fetcher = self._ensure_consumer()._fetcher
         fetcher._records = _Fetched()
-        # what is held back of one partition must not hold up the broker's others
-        fetcher._prefetch_backoff = 0
+        # How long partitions whose records are still here hold up the broker's others. At once, the
+        # next fetch would be without them, and they without a fetch until it has ended.
+        fetcher._prefetch_backoff = _FETCH_WAIT_MS / 1000
 
     async def getmany(
         self,

@@ -116,6 +116,8 @@ class Windows:
         self._seen = np.full(capacity, _NEVER, np.int64)
         self._batch = 0
         self._out = np.empty(_BUFFER, np.uint8)
+        # what `unknown` has read, for the `apply` that follows
+        self._read: dict[tuple[int, bytes], bytes | None] = {}
         # per source topic and partition: the first offset that is not in the windows yet, and the
         # first that is not committed
         self._next: dict[int, NDArray[np.int64]] = {}
@@ -138,6 +140,7 @@ class Windows:
 
     def forget(self, partition: int) -> None:
         """Drop what is in memory of a partition that was revoked."""
+        self._read = {}
         self._drop(np.array(list(self._slots.get(partition, {}).values()), np.int64))
 
     def committed(self, partition: int, source: int, offset: int) -> None:
@@ -150,8 +153,10 @@ class Windows:
         absent = [key for key in dict.fromkeys(keys) if key not in slots]
         if not absent:
             return []
-        stored = self._load(partition, absent)
-        return [key for key, state in zip(absent, stored, strict=True) if state is None]
+        self._read = {}
+        found = self._stored(partition, absent)
+        self._read = {(partition, key): state for key, state in found.items()}
+        return [key for key, state in found.items() if state is None]
 
     def apply(self, readings: Readings) -> Applied:
         """Take readings in, one by one in their order, whatever the batch they came in.
@@ -251,7 +256,8 @@ class Windows:
 
     def _fill(self, partition: int, keys: list[bytes]) -> None:
         """Read patients in from the store."""
-        stored = [state or b"" for state in self._load(partition, keys)]
+        stored = [state or b"" for state in self._stored(partition, keys).values()]
+        self._read = {}
         for state in stored:
             if state:
                 check(state)
@@ -276,6 +282,12 @@ class Windows:
         for key, slot in zip(keys, slots.tolist(), strict=True):
             known[key] = slot
             self._owner[slot] = partition, key
+
+    def _stored(self, partition: int, keys: list[bytes]) -> dict[bytes, bytes | None]:
+        """Read states, but for those that the last question has just read."""
+        missing = [key for key in keys if (partition, key) not in self._read]
+        states = dict(zip(missing, self._load(partition, missing), strict=True)) if missing else {}
+        return {key: states[key] if key in states else self._read[partition, key] for key in keys}
 
     def _make_room(self, wanted: int) -> None:
         """Have so many slots free: drop who was seen least recently, or grow."""

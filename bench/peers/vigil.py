@@ -23,8 +23,8 @@ from tables.store import BatchTable
 __all__: list[str] = []
 
 _decoder, _encoder = msgspec.json.Decoder(Reading), msgspec.json.Encoder()
-#: The larger a batch, the fewer writes a patient. Only a backlog fills one: at a steady rate a batch
-#: is what has arrived since the last.
+#: The larger a batch, the fewer writes a patient. Only a backlog fills one: at a steady rate it is
+#: what has arrived since the last.
 _BATCH_MAX = 10_000
 #: A reading in the state: its number and the four values.
 _KEPT = struct.Struct("<qdddd")

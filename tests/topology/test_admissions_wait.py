@@ -9,7 +9,7 @@ from faust.types import TP
 
 from agents import admissions
 from config.settings import Settings
-from streams.bedside import partition_of
+from streams.partitions import partition_of
 from streams.transport import Batch
 from tests.topology.driver import Bench, record
 

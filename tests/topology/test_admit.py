@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from streams.bedside import partition_of
+from streams.partitions import partition_of
 from tests.topology.driver import Bench, record
 
 PATIENT = next(f"p{i}" for i in range(100) if partition_of(f"p{i}".encode(), 2) == 0)

@@ -9,8 +9,9 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from models.vitals import WIRE_NAMES
-from streams.bedside import ORIGIN_HEADER, partition_of
+from streams.bedside import ORIGIN_HEADER
 from streams.deadletters import TooManyDeadLettersError
+from streams.partitions import partition_of
 from tests.topology.driver import NOW_MS, Bench, FailedError, record
 
 

@@ -17,11 +17,11 @@ from streams.bedside import (
     ROUTED,
     Bedside,
     Results,
-    partition_of,
     with_origin,
 )
 from streams.events import Admission, Recommendation, struct_of
 from streams.intake import IntakeRules
+from streams.partitions import partition_of
 from streams.recommend import Recommender
 from tables.stays import Stays
 from tables.windows import Windows
