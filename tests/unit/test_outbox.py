@@ -54,7 +54,7 @@ class Producer:
 
 async def hand_over(producer: Producer, *values: bytes) -> Awaitable[Any]:
     outbox = Outbox(producer)  # type: ignore[arg-type]
-    outbox.extend(*PLACE, [(b"key", value) for value in values])
+    outbox.extend(PLACE.topic, PLACE.partition, [(b"key", value) for value in values])
     return await outbox.hand_over()
 
 
