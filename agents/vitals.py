@@ -101,6 +101,8 @@ class VitalsAgent:
                 return
             self._caught_up.add(partition)
 
+        if not await self._app.consumer.owned(batch):
+            return
         results = Results()
         if sorted_.own.keys:
             for number, topic in enumerate((self._topics.vitals, self._topics.vitals_routed)):

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     # the worker
     batch_max: int = Field(1_000, ge=1, description="Readings handed to an agent at once.")
     batches_in_flight: int = Field(4, ge=1, description="Per partition, not yet acknowledged.")
-    hot_patients: int = Field(20_000, ge=1, description="Windows kept in memory, 6 KiB each.")
+    hot_patients: int = Field(20_000, ge=1, description="Windows kept in memory, 10 KiB each.")
     admissions_wait_s: float = Field(
         5, ge=0, description="How long a new patient's readings wait for the admissions topic."
     )
@@ -92,7 +92,7 @@ class Settings(BaseSettings):
         10.0, gt=0, description="After this a dead worker is replaced."
     )
     standby_replicas: int = Field(0, ge=0, description="Warm copies of each table's partition.")
-    rocksdb_cache_mib: int = Field(16, ge=1, description="Block cache per table and partition.")
+    rocksdb_cache_mib: int = Field(16, ge=1, description="Block cache of a worker, for all tables.")
     rocksdb_buffer_mib: int = Field(8, ge=1, description="Write buffer per table and partition.")
     web_host: str = Field("127.0.0.1", description="Where /live, /ready and /metrics answer.")
     web_port: int = Field(6066, ge=0, le=65535)

@@ -158,6 +158,7 @@ class _Partition:
 
 
 _SWITCH_S = 0.0005
+_LOOK_AGAIN_S = 0.01
 _FETCH_WAIT_MS = 20
 _ABOUT_TO_BE_ACTIVE_S = 0.01
 
@@ -196,6 +197,8 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         # away only so often: at Python's 5 ms, 64 KiB at a time, the network would be the brake.
         sys.setswitchinterval(_SWITCH_S)
         await super().on_start()
+        coordinator = self._ensure_consumer()._coordinator
+        coordinator._do_heartbeat = partial(self._heartbeat, coordinator._do_heartbeat)
         client = self._ensure_consumer()._client
         client.send = partial(_send, client.send)
         fetcher = self._ensure_consumer()._fetcher
@@ -203,6 +206,21 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         # How long partitions whose records are still here hold up the broker's others. At once, the
         # next fetch would be without them, and they without a fetch until it has ended.
         fetcher._prefetch_backoff = _FETCH_WAIT_MS / 1000
+
+    #: Monotonic time until which the broker cannot have given this worker's partitions away.
+    member_until = 0.0
+
+    async def _heartbeat(self, send: Any) -> bool:
+        began = monotonic()  # the broker counts from when it hears, which is later
+        alive = bool(await send())
+        if alive:
+            self.member_until = began + self.app.conf.broker_session_timeout
+        return alive
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note that the broker has just heard of this worker."""
+        self.member_until = monotonic() + self.app.conf.broker_session_timeout
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def getmany(
         self,
@@ -332,6 +350,21 @@ class BatchConsumer(driver.Consumer):
         # records on their way from the consumer's thread to the agent are counted as well
         fetched_to = max(self._expected[tp], self._fetched_to.get(tp, 0))
         return max(handled_to, self.resumed_at(tp)) >= fetched_to
+
+    async def owned(self, batch: Batch) -> bool:
+        """Tell whether a batch's partition is surely still this worker's, before state is written.
+
+        A worker that was stopped for longer than its session wakes up with batches in hand, while
+        another has long gone on with its partitions: what it wrote to a changelog now would take
+        the other's place. So it waits for a heartbeat that the broker has accepted, or for the
+        rebalance that makes the batch stale.
+        """
+        while True:
+            if batch.stale:
+                return False
+            if monotonic() < self._thread.member_until:
+                return True
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     def oldest_work(self) -> float | None:
         """Monotonic time of the oldest thing that is fetched and not committed; None: nothing."""

@@ -56,7 +56,7 @@ class Job:
             if self._app.consumer.assignment_number != self._assignment:
                 self._assignment = self._app.consumer.assignment_number
                 self._hot.clear()
-            if batch.stale:
+            if not await self._app.consumer.owned(batch):
                 continue
             try:
                 await self._handle(event, batch)

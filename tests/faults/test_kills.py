@@ -52,9 +52,6 @@ async def test_a_worker_that_is_told_to_stop_leaves_with_zero_and_another_goes_o
     await exact(trial)
 
 
-@pytest.mark.xfail(
-    reason="a second rebalance within 5 s skips recovery: signal_recovery_end is set"
-)
 async def test_workers_join_and_leave_under_load(begin: Begin) -> None:
     trial = await begin()
     first = trial.join()

@@ -14,7 +14,6 @@ from tests.faults.verdicts import exact
 LONG_S = 8
 
 
-@pytest.mark.xfail(reason="admissions that come while the network is away are passed over")
 @pytest.mark.parametrize("way", ["cut", "frozen"])
 async def test_a_worker_outlives_a_network_that_was_away(
     begin: Begin, three: LocalKafka, way: str

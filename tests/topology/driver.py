@@ -157,6 +157,10 @@ class Consumer:
         """Everything up to the end was fetched, but for markers that are never delivered."""
         return handled_to >= end - self.markers[tp]
 
+    async def owned(self, batch: Batch) -> bool:
+        """The partition is this worker's until the batch is stale."""
+        return not batch.stale
+
     def lag(self, tp: TP, end: int) -> int:
         """Records behind."""
         return max(0, self.ends[tp] - end)
