@@ -67,6 +67,7 @@ class BatchRecovery(Recovery):
     async def on_rebalance(self, *args: Any, **more: Any) -> None:
         """Call when partitions are assigned."""
         self._sought = False
+        self.completed.clear()  # Faust leaves it set after the first
         await super().on_rebalance(*args, **more)
 
     async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Any, title: str) -> None:

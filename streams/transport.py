@@ -474,8 +474,10 @@ class BatchConsumer(driver.Consumer):
         (compaction, a transaction's marker, retention).
         """
         expected = self._expected.get(tp)
-        if expected is None:
-            return []  # assigned, and not yet sought to the committed offset
+        # Assigned, and not yet sought to the committed offset; or sought, and Faust has still to
+        # empty the agents' queues, and what is in them, before it calls the recovery completed.
+        if expected is None or not self.app.tables.recovery.completed.is_set():
+            return []
         if records[0].offset > expected and self._gaps.get(tp) != expected:
             self._gaps[tp] = self._fetched_to[tp] = self._positions[tp] = expected
             await self.seek(tp, expected)
