@@ -160,6 +160,7 @@ class _Partition:
 _SWITCH_S = 0.0005
 _LOOK_AGAIN_S = 0.01
 _FETCH_WAIT_MS = 20
+_HELD_UP_S = 0.003
 _ABOUT_TO_BE_ACTIVE_S = 0.01
 
 
@@ -205,7 +206,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher._records = _Fetched()
         # How long partitions whose records are still here hold up the broker's others. At once, the
         # next fetch would be without them, and they without a fetch until it has ended.
-        fetcher._prefetch_backoff = _FETCH_WAIT_MS / 1000
+        fetcher._prefetch_backoff = _HELD_UP_S
 
     #: Monotonic time until which the broker cannot have given this worker's partitions away.
     member_until = 0.0
