@@ -1,0 +1,122 @@
+"""What the consumer answers for when a rebalance, a sleep or another thread comes between."""
+
+import asyncio
+from time import monotonic
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from streams.transport import Batch, BatchConsumer, Record
+
+pytestmark = pytest.mark.unit
+
+MINE, OTHER = TP("vitals", 0), TP("somebody's", 0)
+
+
+def record(offset: int) -> Record:
+    return Record(MINE.topic, MINE.partition, offset, 0, 0, None, b"", [])
+
+
+class Consumer(BatchConsumer):
+    """The bookkeeping alone: no thread, no broker."""
+
+    def __init__(self) -> None:
+        self.app = SimpleNamespace(batched_topics=frozenset({MINE.topic}))
+        self._thread = SimpleNamespace(member_until=0.0)  # type: ignore[assignment]
+        self._expected, self._positions = {MINE: 5, OTHER: 5}, {MINE: 5, OTHER: 5}
+        self._fetched_to, self._gaps, self._resumed_at = {}, {}, {MINE: 5}
+        self.sought: list[tuple[TP, int]] = []
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        self.sought.append((partition, offset))
+
+
+@pytest.fixture
+def consumer() -> Consumer:
+    return Consumer()
+
+
+# -- a position that moved
+
+
+async def test_a_position_that_moved_without_a_record_is_gone_back_from_once(
+    consumer: Consumer,
+) -> None:
+    consumer._positions[MINE] = 9
+    await consumer._read_again({})
+    assert consumer.sought == [(MINE, 5)]
+    consumer._positions[MINE] = 9  # again nothing: a transaction's marker
+    await consumer._read_again({})
+    assert consumer.sought == [(MINE, 5)]
+
+
+@pytest.mark.parametrize("position", [5, 4])
+async def test_a_position_that_did_not_move_is_left_alone(
+    consumer: Consumer, position: int
+) -> None:
+    consumer._positions[MINE] = position
+    await consumer._read_again({})
+    assert consumer.sought == []
+
+
+async def test_a_position_that_moved_with_its_records_is_left_alone(consumer: Consumer) -> None:
+    consumer._positions[MINE] = 9
+    await consumer._read_again({MINE: [record(offset) for offset in range(5, 9)]})
+    assert consumer.sought == []
+
+
+async def test_topics_that_are_not_batched_are_fausts_own(consumer: Consumer) -> None:
+    consumer._positions[OTHER] = 9
+    await consumer._read_again({})
+    assert consumer.sought == []
+
+
+# -- read to the end
+
+
+def test_records_on_their_way_to_the_agent_are_not_handled(consumer: Consumer) -> None:
+    assert consumer.handled(MINE, 5, 0), "nothing since the commit"
+    consumer.fetched({MINE: [record(5), record(6)]}, {MINE: 7})
+    assert not consumer.handled(MINE, 5, 0)
+    assert not consumer.handled(MINE, 7, 6)
+    assert consumer.handled(MINE, 7, 7)
+    assert not consumer.handled(MINE, 8, 7), "the consumer has not got there"
+
+
+def test_positions_from_before_a_seek_tell_nothing(consumer: Consumer) -> None:
+    consumer.fetched({}, {})
+    assert not consumer.handled(MINE, 5, 5)
+
+
+# -- the lease
+
+
+def a_batch() -> Batch:
+    return Batch(MINE, [record(5)])
+
+
+async def test_a_batch_is_owned_while_the_last_heartbeat_is_young(consumer: Consumer) -> None:
+    consumer._thread.member_until = monotonic() + 60
+    assert await consumer.owned(a_batch())
+
+
+async def test_after_a_long_sleep_a_batch_waits_for_a_heartbeat(consumer: Consumer) -> None:
+    waiting = asyncio.create_task(consumer.owned(a_batch()))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    consumer._thread.member_until = monotonic() + 60
+    async with asyncio.timeout(1):
+        assert await waiting
+
+
+async def test_after_a_long_sleep_a_batch_whose_partition_has_gone_is_given_up(
+    consumer: Consumer,
+) -> None:
+    batch: Any = a_batch()
+    waiting = asyncio.create_task(consumer.owned(batch))
+    await asyncio.sleep(0)
+    batch.stale = True
+    async with asyncio.timeout(1):
+        assert not await waiting
