@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from aiokafka import AIOKafkaProducer
-from aiokafka.partitioner import murmur2
 
 from config.clock import iso, now_ms
 from config.settings import Settings
 from models.vitals import VITALS
+from streams.partitions import partitions_of
 from streams.topics import catalogue
 
 __all__ = ["Population", "producing"]
@@ -69,9 +69,10 @@ class Population:
         step_ms = span_s * 1000 / max(rounds, 1)
         self._times = [now_ms() - round(step_ms * left) for left in range(rounds, 0, -1)]
         self._homes: list[list[bytes]] = [[] for _ in range(settings.partitions)]
-        for number in range(patients):
-            key = b"patient-%07d" % number
-            self._homes[(murmur2(key) & 0x7FFFFFFF) % settings.partitions].append(key)
+        keys = [b"patient-%07d" % number for number in range(patients)]
+        places = partitions_of(keys, settings.partitions).tolist()
+        for key, place in zip(keys, places, strict=True):
+            self._homes[place].append(key)
 
     @cached_property
     def _everyone(self) -> list[tuple[int, bytes]]:

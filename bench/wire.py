@@ -9,16 +9,15 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
-from aiokafka.partitioner import murmur2
 
 from bench.common import BenchError
+from streams.partitions import partitions_of
 
 __all__ = [
     "PARTITIONS",
     "Ends",
     "create",
     "fill",
-    "partition_of",
     "read",
     "remove",
     "total",
@@ -30,11 +29,6 @@ PARTITIONS = 4
 _SLICE = 20_000
 _BATCH_BYTES = 512 * 1024
 _FETCH_BYTES = 8 * 1024 * 1024
-
-
-def partition_of(key: bytes, partitions: int = PARTITIONS) -> int:
-    """Partition of a key by Kafka's default partitioner (murmur2)."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 async def create(
@@ -94,7 +88,7 @@ async def fill(
         keys: by number.
         advance: called with how many more are sent.
     """
-    places = [partition_of(key) for key in keys]
+    places = partitions_of(keys, PARTITIONS).tolist()
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         acks="all",

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from aiokafka.partitioner import murmur2
 from numpy.typing import NDArray
 
 from models.compiled import kernel
@@ -23,7 +22,7 @@ _SEED = 0x9747B28C
 @lru_cache(maxsize=131_072)
 def partition_of(key: bytes, partitions: int) -> int:
     """Partition of one key."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+    return int(partitions_of([key], partitions)[0])
 
 
 def partitions_of(keys: Sequence[bytes], partitions: int) -> NDArray[np.int64]:
