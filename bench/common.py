@@ -40,6 +40,7 @@ __all__ = [
     "environment",
     "json_option",
     "on_core",
+    "plot_option",
     "progress",
     "report",
     "scratch",
@@ -59,6 +60,18 @@ broker_option = click.option(
     "--broker", metavar="HOST:PORT", help="Use this broker.  [default: one of its own]"
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One last line of JSON.")
+
+
+def plot_option(default: Path) -> Any:
+    """Make the option ``--plot [FILE]``; given without a file it is ``default``."""
+    return click.option(
+        "--plot",
+        type=click.Path(dir_okay=False, path_type=Path),
+        is_flag=False,
+        flag_value=default,
+        metavar="[FILE]",
+        help=f"Draw it.  [without FILE: {default}]",
+    )
 
 
 class BenchError(RuntimeError):

@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+import click
+
 from bench.common import BenchError, Child, Scratch, environment
 from streams.kafka.ports import free_ports
 
-__all__ = ["BEDSIDE", "ENGINES", "Engine", "available"]
+__all__ = ["BEDSIDE", "ENGINES", "Engine", "available", "engine_option"]
 
 _INSTALL = "`uv sync --group bench`, or `pip install --group bench` in a checkout"
 
@@ -118,3 +120,12 @@ def available(names: Iterable[str]) -> tuple[list[Engine], list[str]]:
         else:
             found.append(engine)
     return found, missing
+
+
+engine_option = click.option(
+    "--engine",
+    "names",
+    type=click.Choice([engine.name for engine in ENGINES]),
+    multiple=True,
+    help="Only this one; may be repeated.  [default: all that are installed]",
+)

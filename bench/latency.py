@@ -39,13 +39,15 @@ from bench.common import (
     broker_option,
     json_option,
     on_core,
+    plot_option,
     progress,
     report,
     scratch,
 )
-from bench.engines import ENGINES, Engine, available
+from bench.engines import Engine, available, engine_option
 from bench.feeding import admit, feed_of
 from bench.job import Feed
+from streams.partitions import partitions_of
 
 __all__ = ["command", "measure"]
 
@@ -77,7 +79,7 @@ class Exchange:
 
     async def send(self, start: int, end: int, rate: float) -> float:
         """Send some readings at a rate; return the rate that was kept."""
-        places = [wire.partition_of(key) for key in self.feed.keys]
+        places = partitions_of(self.feed.keys, wire.PARTITIONS).tolist()
         began = time.perf_counter()
         for number in range(start, end):
             due = began + (number - start) / rate
@@ -272,13 +274,7 @@ def _row(each: dict[str, Any]) -> list[str]:
 
 
 @click.command(epilog="Example: vigil bench latency --engine vigil --rate 5000 --seconds 10 --json")
-@click.option(
-    "--engine",
-    "names",
-    type=click.Choice([engine.name for engine in ENGINES]),
-    multiple=True,
-    help="Only this one; may be repeated.  [default: all that are installed]",
-)
+@engine_option
 @click.option(
     "--rate",
     type=click.FloatRange(1),
@@ -295,14 +291,7 @@ def _row(each: dict[str, Any]) -> list[str]:
     default=None,
     help="Others only tuned for latency, or only as they come.  [default: both]",
 )
-@click.option(
-    "--plot",
-    type=click.Path(dir_okay=False, path_type=Path),
-    is_flag=False,
-    flag_value=_PLOT,
-    metavar="[FILE]",
-    help=f"Draw it.  [without FILE: {_PLOT}]",
-)
+@plot_option(_PLOT)
 @broker_option
 @json_option
 def command(

@@ -6,8 +6,6 @@ It looks at no byte of what it passes on. The broker has to advertise the proxy'
 
 import asyncio
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 __all__ = ["Proxy"]
 
@@ -33,18 +31,6 @@ class Proxy:
         self._passing.set()
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
-
-    async def __aenter__(self) -> Self:
-        await self._listen()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.cut()
 
     async def cut(self) -> None:
         """Break all connections and refuse new ones, as when a cable is pulled."""

@@ -37,11 +37,12 @@ from bench.common import (
     Scratch,
     broker_option,
     json_option,
+    plot_option,
     progress,
     report,
     scratch,
 )
-from bench.engines import ENGINES, Engine, available
+from bench.engines import ENGINES, Engine, available, engine_option
 from bench.feeding import feed_of, fill_bedside, fill_small
 from bench.job import Feed
 from bench.peers.task import BEGAN
@@ -186,13 +187,7 @@ def _row(each: dict[str, Any]) -> list[str]:
 
 
 @click.command(epilog="Example: vigil bench throughput --engine vigil --engine quixstreams --json")
-@click.option(
-    "--engine",
-    "names",
-    type=click.Choice([engine.name for engine in ENGINES]),
-    multiple=True,
-    help="Only this one; may be repeated.  [default: all that are installed]",
-)
+@engine_option
 @click.option(
     "--readings",
     type=click.IntRange(1_000),
@@ -203,14 +198,7 @@ def _row(each: dict[str, Any]) -> list[str]:
 )
 @click.option("--patients", type=click.IntRange(1), default=_PATIENTS, show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
-@click.option(
-    "--plot",
-    type=click.Path(dir_okay=False, path_type=Path),
-    is_flag=False,
-    flag_value=_PLOT,
-    metavar="[FILE]",
-    help=f"Draw it.  [without FILE: {_PLOT}]",
-)
+@plot_option(_PLOT)
 @broker_option
 @json_option
 def command(

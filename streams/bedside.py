@@ -25,7 +25,6 @@ from streams.ids import recommendation_id
 from streams.intake import Intake, IntakeRules, Reject, take
 from streams.partitions import partitions_of
 from streams.recommend import Recommender, Scored
-from tables.codec import decode
 from tables.stays import Stays
 from tables.windows import REPEATED, Readings, Windows
 
@@ -247,8 +246,7 @@ def warm_up(model: RiskModel) -> None:
     stays = Stays(lambda _, key: None, capacity=1)
     bedside = Bedside(windows, stays, Recommender(model, guidance()), IntakeRules(), 1)
     own = bedside.sort([record], 0, routed=False, whole=True).own
-    (write,) = bedside.score(own, 0, DIRECT).writes
-    decode(write[1])
+    bedside.score(own, 0, DIRECT)
     # folding, which only a second batch would do
     windows.committed(0, DIRECT, 1)
     record.offset = 1

@@ -581,7 +581,6 @@ class BatchConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Seek to the committed offsets and note them: agents build state from there."""
         self._expected.clear()  # nothing is delivered in between
-        self._positions, self._fetched_to = {}, {}
         await super().perform_seek()
         self._forget(list(self._partitions))
         self._resumed_at = {ensure_TP(tp): self._read_offset[tp] or 0 for tp in self.assignment()}
