@@ -148,12 +148,12 @@ class Bedside:
     def strangers(self, partition: int, intake: Intake) -> bool:
         """Whether there is a patient of whom nothing is known, so that an admission may be due."""
         unknown = self.windows.unknown(partition, intake.keys)
-        return any(self.stays.get(partition, key) is None for key in unknown)
+        return None in self.stays.get(partition, unknown)
 
     def score(self, intake: Intake, partition: int, source: int) -> Results:
         """Take readings into the windows and write their recommendations."""
         started = time.perf_counter()
-        facts = [self.stays.get(partition, key) for key in intake.keys]
+        facts = self.stays.get(partition, intake.keys)
         # only our own router is believed about where a reading came from
         origins = [_origin(record) if source == ROUTED else _DIRECT for record in intake.records]
         applied = self.windows.apply(
@@ -243,7 +243,7 @@ def warm_up(model: RiskModel) -> None:
 
     windows = Windows(lambda _, keys: [None] * len(keys), capacity=1, grace_ms=0)
     windows.resume(0, [0, 0])
-    stays = Stays(lambda _, key: None, capacity=1)
+    stays = Stays(lambda _, keys: [None] * len(keys), capacity=1)
     bedside = Bedside(windows, stays, Recommender(model, guidance()), IntakeRules(), 1)
     own = bedside.sort([record], 0, routed=False, whole=True).own
     bedside.score(own, 0, DIRECT)

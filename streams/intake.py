@@ -143,7 +143,7 @@ def _reading(record: Any, rules: IntakeRules) -> tuple[Any, bytes, int]:
     try:
         value.decode()  # fields we do not know are not looked at, and go out as they came
         row = _decode(value)
-        key = _key(row.patient_id)
+        key = patient_key(row.patient_id).encode()
     except msgspec.ValidationError as error:
         raise _RejectError(f"wrong type or missing field: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -165,11 +165,6 @@ def _reading(record: Any, rules: IntakeRules) -> tuple[Any, bytes, int]:
     if at < 0:
         raise _RejectError("observed_at lies before 1970: check the clock of the device")
     return row, key, at
-
-
-@lru_cache(maxsize=131_072, typed=True)  # 1 and True are equal, and one of them is no id
-def _key(patient_id: object) -> bytes:
-    return patient_key(patient_id).encode()
 
 
 def _hint(value: bytes) -> str:

@@ -8,9 +8,11 @@ state at an earlier moment, the note of the changelog's offset included: the not
 more than is there, because it is written after, or together with, what it tells of. Recovery reads
 the rest from the changelog. A clean stop flushes. It is also less work for each reading.
 
-**Point lookups.** A key is nearly always there, seldom twice within seconds, and never looked for
-by range: full Bloom filters, blocks as they are (states are compact already), and one cache for all
-databases of the process, so that memory does not grow with the number of partitions.
+**Point lookups.** A key is nearly always there and never looked for by range: full Bloom filters,
+for write buffers as well, and blocks as they are (states are compact already). What is read goes
+into the memory in front of the table and is not asked for again soon, so it does not enter the
+block cache. Cache and write buffers are the process's, so that memory does not grow with the number
+of partitions; write buffers are large, because what is overwritten in one never goes to disk.
 
 **Damage.** A database that cannot be opened is set aside and made anew, which restores it from the
 changelog. One that fails while it is read is marked; the worker stops, and sets it aside when it
@@ -43,10 +45,22 @@ _DAMAGED = "vigil-damaged"
 _OPEN_FILES = 256
 
 
+#: Bytes of one write buffer.
+_LARGEST_BUFFER = 32 * 1024 * 1024
+#: Of a write buffer, for its Bloom filter.
+_BLOOM_PART = 0.05
+
+
 @lru_cache
 def _cache(size: int) -> Any:
     """Return the block cache that all databases of this process share."""
     return rocksdict.Cache(size)
+
+
+@lru_cache
+def _buffers(size: int) -> Any:
+    """Return what keeps the write buffers of all databases of this process within a size."""
+    return rocksdict.WriteBufferManager(size, allow_stall=False)
 
 
 class Store(faust_rocksdb.Store):
@@ -102,15 +116,20 @@ class Store(faust_rocksdb.Store):
         options.create_if_missing(True)
         options.set_block_based_table_factory(blocks)
         options.set_compression_type(rocksdict.DBCompressionType.none())
-        options.set_write_buffer_size(given.write_buffer_size)
+        options.set_write_buffer_size(min(given.write_buffer_size, _LARGEST_BUFFER))
+        options.set_write_buffer_manager(_buffers(given.write_buffer_size))
         options.set_max_write_buffer_number(given.max_write_buffer_number)
+        options.set_memtable_prefix_bloom_ratio(_BLOOM_PART)
+        options.set_memtable_whole_key_filtering(True)
         options.set_level_compaction_dynamic_level_bytes(True)
         options.set_max_open_files(_OPEN_FILES)
         # its own log: little, and not a new file at every start
         options.set_keep_log_file_num(2)
         options.set_max_log_file_size(1024 * 1024)
         database = rocksdict.Rdict(str(path), options=options)
-        database.set_read_options(rocksdict.ReadOptions())
+        uncached = rocksdict.ReadOptions()
+        uncached.fill_cache(False)
+        database.set_read_options(uncached)
         unlogged = rocksdict.WriteOptions()
         unlogged.disable_wal = True
         database.set_write_options(unlogged)

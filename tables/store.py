@@ -27,8 +27,8 @@ class BatchTable:
         app: the application.
         name: of the table.
         partitions: as many as the topics have.
-        cache_mib: RocksDB's block cache, for each partition.
-        buffer_mib: RocksDB's write buffer, for each partition; there are at most two.
+        cache_mib: RocksDB's block cache, for all tables of the process.
+        buffer_mib: RocksDB's write buffers, for all tables of the process.
         about: one line for people.
     """
 

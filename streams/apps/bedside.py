@@ -55,7 +55,7 @@ def build(settings: Settings, model: RiskModel) -> VigilApp:
         capacity=settings.hot_patients,
         grace_ms=round(settings.grace_hours * 3_600_000),
     )
-    stays = Stays(stay_table.load, capacity=settings.hot_patients)
+    stays = Stays(stay_table.load_all, capacity=settings.hot_patients)
     rules = IntakeRules(
         max_bytes=settings.max_reading_bytes,
         future_tolerance_ms=round(settings.future_tolerance_s * 1000),

@@ -249,7 +249,7 @@ class Bench:
             fail=self._fail,
             should_stop=False,
         )
-        stays = Stays(self.stays.load, capacity=100)
+        stays = Stays(self.stays.load_all, capacity=100)
         windows = Windows(self.windows.load_all, capacity=100, grace_ms=3_600_000)
         self.admit = AdmissionsAgent(self.app, self.topics, stays, self.stays)  # type: ignore[arg-type]
         bedside = Bedside(

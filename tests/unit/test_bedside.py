@@ -44,7 +44,7 @@ class Ward:
             windows.resume(partition, [0, 0])
         self.bedside = Bedside(
             windows,
-            Stays(lambda *_: None, capacity=100),
+            Stays(lambda _, keys: [None] * len(keys), capacity=100),
             Recommender(StubModel(**stub), guidance()),
             IntakeRules(),
             PARTITIONS,

@@ -238,7 +238,7 @@ def _json(value: Any, name: str) -> str:
 
 def _recommendation(_: str) -> str:
     """What a worker says of the example reading, after the example admission."""
-    stays = Stays(lambda partition, key: None, capacity=1)
+    stays = Stays(lambda partition, keys: [None] * len(keys), capacity=1)
     stays.admit(1, b"mrn-4711", Admission.model_validate_json(json.dumps(_example("admission"))))
     windows = Windows(lambda _, keys: [None] * len(keys), capacity=1, grace_ms=0)
     windows.resume(1, [0, 0])
