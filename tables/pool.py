@@ -192,12 +192,12 @@ def _load_one(
     pool: Pool, slot: int, data: NDArray[np.uint8], following: NDArray[np.int64], grace_ms: int
 ) -> int:
     """Fill a slot; 0 = done, 1 = the pool is too small, 2 = the bytes are not a state."""
-    pool.bases[slot] = _EMPTY
     pool.bounds[slot] = 0
     pool.origins[slot] = -1
     pool.base_origins[slot] = -1
-    pool.windows[slot] = _EMPTY
     if len(data) == 0:  # a new patient
+        pool.bases[slot] = _EMPTY
+        pool.windows[slot] = _EMPTY
         return 0
     at = get_row(data, 1, _EMPTY, pool.bases[slot])
     if at >= 0:

@@ -18,13 +18,15 @@ beyond the newest one seen from there is a repeat, and is dropped.
 Pure: knows neither Faust nor Kafka, only a store of bytes per partition.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.features import FEATURES, ORIGINAL_FEATURES
+from models.vitals import MISSING
+from models.window import NEWEST
 from tables.codec import DAMAGED, StateError, check
 from tables.pool import (
     REPEATED,
@@ -116,8 +118,8 @@ class Windows:
         self._seen = np.full(capacity, _NEVER, np.int64)
         self._batch = 0
         self._out = np.empty(_BUFFER, np.uint8)
-        # what `unknown` has read, for the `apply` that follows
-        self._read: dict[tuple[int, bytes], bytes | None] = {}
+        # the keys that were brought in last, with their slots; None where one may be gone again
+        self._brought: tuple[int, Sequence[bytes], NDArray[np.int64]] | None = None
         # per source topic and partition: the first offset that is not in the windows yet, and the
         # first that is not committed
         self._next: dict[int, NDArray[np.int64]] = {}
@@ -140,23 +142,18 @@ class Windows:
 
     def forget(self, partition: int) -> None:
         """Drop what is in memory of a partition that was revoked."""
-        self._read = {}
         self._drop(np.array(list(self._slots.get(partition, {}).values()), np.int64))
 
     def committed(self, partition: int, source: int, offset: int) -> None:
         """Say up to which offset (exclusive) a source topic is committed."""
         self._committed[partition][source] = offset
 
-    def unknown(self, partition: int, keys: Iterable[bytes]) -> list[bytes]:
+    def unknown(self, partition: int, keys: Sequence[bytes]) -> list[bytes]:
         """Return the patients of whom nothing is known, neither in memory nor in the store."""
-        slots = self._slots.get(partition, {})
-        absent = [key for key in dict.fromkeys(keys) if key not in slots]
-        if not absent:
-            return []
-        self._read = {}
-        found = self._stored(partition, absent)
-        self._read = {(partition, key): state for key, state in found.items()}
-        return [key for key, state in found.items() if state is None]
+        slots = self._bring(partition, keys)
+        pool = self._pool
+        new = (pool.windows[slots, NEWEST] == MISSING) & (pool.ahead[slots] < 0)
+        return list(dict.fromkeys(keys[i] for i in np.flatnonzero(new).tolist()))
 
     def apply(self, readings: Readings) -> Applied:
         """Take readings in, one by one in their order, whatever the batch they came in.
@@ -243,26 +240,29 @@ class Windows:
 
     def _bring(self, partition: int, keys: Sequence[bytes]) -> NDArray[np.int64]:
         """Return the slot of each key, with its patient in it."""
+        if self._brought and self._brought[0] == partition and self._brought[1] is keys:
+            return self._brought[2]
         self._batch += 1
         known = self._slots.setdefault(partition, {})
         slots = np.array([known.get(key, -1) for key in keys], np.int64)
         here = slots >= 0
         self._seen[slots[here]] = self._batch
         if not here.all():
-            absent = list(dict.fromkeys(key for key in keys if key not in known))
-            self._fill(partition, absent)
-            slots = np.array([known[key] for key in keys], np.int64)
+            absent = np.flatnonzero(~here).tolist()
+            self._fill(partition, list(dict.fromkeys(keys[i] for i in absent)))
+            slots[absent] = [known[keys[i]] for i in absent]
+        self._brought = partition, keys, slots
         return slots
 
     def _fill(self, partition: int, keys: list[bytes]) -> None:
         """Read patients in from the store."""
-        stored = [state or b"" for state in self._stored(partition, keys).values()]
-        self._read = {}
+        stored = [state or b"" for state in self._load(partition, keys)]
         for state in stored:
             if state:
                 check(state)
         self._make_room(len(keys))
-        slots = np.array(self._free[-1 : -len(keys) - 1 : -1], np.int64)
+        taken = self._free[: -len(keys) - 1 : -1]
+        slots = np.array(taken, np.int64)
         data = np.frombuffer(b"".join(stored) or b"\0", np.uint8)
         ends = np.cumsum([len(state) for state in stored], dtype=np.int64)
         done, why = 0, 1
@@ -278,16 +278,9 @@ class Windows:
                 self._grow(rows=1, partitions=int(self._pool.counts[WANTED]) - had)
         self._seen[slots] = self._batch
         del self._free[-len(keys) :]
-        known = self._slots[partition]
-        for key, slot in zip(keys, slots.tolist(), strict=True):
-            known[key] = slot
+        self._slots[partition].update(zip(keys, taken, strict=True))
+        for key, slot in zip(keys, taken, strict=True):
             self._owner[slot] = partition, key
-
-    def _stored(self, partition: int, keys: list[bytes]) -> dict[bytes, bytes | None]:
-        """Read states, but for those that the last question has just read."""
-        missing = [key for key in keys if (partition, key) not in self._read]
-        states = dict(zip(missing, self._load(partition, missing), strict=True)) if missing else {}
-        return {key: states[key] if key in states else self._read[partition, key] for key in keys}
 
     def _make_room(self, wanted: int) -> None:
         """Have so many slots free: drop who was seen least recently, or grow."""
@@ -307,6 +300,7 @@ class Windows:
             self._free += range(had, had + short)
 
     def _drop(self, slots: NDArray[np.int64]) -> None:
+        self._brought = None
         release(self._pool, slots)
         self._seen[slots] = _NEVER
         for slot in slots.tolist():

@@ -4,14 +4,15 @@ A batch is acknowledged when the broker holds its results and its changelog. Sta
 only as far as this job needs it; `tables.windows` shows how the bedside application does it.
 """
 
-import struct
+from functools import partial
 from typing import Any
 
 import msgspec
 import uvloop
 
 from agents.work import Work, finish
-from bench.job import Reading, result
+from bench.job import Reading
+from bench.peers.last_two import LastTwo
 from bench.peers.task import Task, began, run
 from config.settings import Settings
 from streams.application import VigilApp, new_app
@@ -26,8 +27,6 @@ _decoder, _encoder = msgspec.json.Decoder(Reading), msgspec.json.Encoder()
 #: The larger a batch, the fewer writes a patient. Only a backlog fills one: at a steady rate it is
 #: what has arrived since the last.
 _BATCH_MAX = 10_000
-#: A reading in the state: its number and the four values.
-_KEPT = struct.Struct("<qdddd")
 
 
 class Job:
@@ -41,8 +40,8 @@ class Job:
 
     def __init__(self, app: VigilApp, table: BatchTable, output: str) -> None:
         self._app, self._table, self._output = app, table, output
-        # what was written lately, by partition; gone with the assignment
-        self._hot: dict[int, dict[bytes, tuple[Any, ...]]] = {}
+        # by partition; gone with the assignment
+        self._patients: dict[int, LastTwo] = {}
         self._assignment = -1
         self._started = False
 
@@ -55,7 +54,7 @@ class Job:
             batch: Batch = event.value
             if self._app.consumer.assignment_number != self._assignment:
                 self._assignment = self._app.consumer.assignment_number
-                self._hot.clear()
+                self._patients.clear()
             if not await self._app.consumer.owned(batch):
                 continue
             try:
@@ -65,26 +64,15 @@ class Job:
 
     async def _handle(self, event: Any, batch: Batch) -> None:
         partition = batch.tp.partition
-        hot = self._hot.setdefault(partition, {})
+        if partition not in self._patients:
+            self._patients[partition] = LastTwo(partial(self._table.load, partition))
         outbox = Outbox(self._app.batch_producer)
         keys: list[Any] = [record.key for record in batch.records]
-        touched: dict[bytes, tuple[Any, ...]] = {}
-        results = []
-        for key, reading in zip(keys, _readings(batch.records), strict=True):
-            before = hot[key] if key in hot else self._load(partition, key)
-            hot[key] = touched[key] = kept = (*before[-1:], reading)
-            results.append(result(kept))
+        results, writes = self._patients[partition].take(keys, _readings(batch.records))
         outbox.extend(self._output, partition, zip(keys, _lines(results), strict=True))
-        writes = [(key, b"".join(map(_pack, kept))) for key, kept in touched.items()]
         self._table.store(partition, writes, outbox)
         acks = await outbox.hand_over()
         self._app.add_future(self._finish(Work(event), acks, batch))
-
-    def _load(self, partition: int, key: bytes) -> tuple[Any, ...]:
-        stored = self._table.load(partition, key)
-        if stored is None:
-            return ()
-        return tuple(Reading(key.decode(), *fields) for fields in _KEPT.iter_unpack(stored))
 
     async def _finish(self, work: Work, acks: Any, batch: Batch) -> None:
         delivered = await finish(self._app, acks)
@@ -106,11 +94,6 @@ def _readings(records: list[Any]) -> list[Any]:
 def _lines(results: list[Any]) -> list[bytes]:
     """Encode a batch in one go: in JSON a line feed is escaped, so each line is a result."""
     return _encoder.encode_lines(results).split(b"\n")[:-1]
-
-
-def _pack(reading: Any) -> bytes:
-    _, *fields = msgspec.structs.astuple(reading)
-    return _KEPT.pack(*fields)
 
 
 def main(task: Task) -> None:
