@@ -6,6 +6,7 @@ out, to the last bit.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -46,7 +47,8 @@ class LastTwo:
         Returns:
             Their `Result`s, and key and state of every patient that was touched.
         """
-        rows = np.array([_values(reading) for reading in readings])
+        values = chain.from_iterable(map(_values, readings))
+        rows = np.fromiter(values, np.float64, _WIDTH * len(readings)).reshape(-1, _WIDTH)
         slots = self._slots_of(keys)
         # readings by patient, each patient's in their order; the last one of each
         order = np.argsort(slots, kind="stable")
@@ -81,20 +83,18 @@ class LastTwo:
             (pulse + before[:, _PULSE]) / 2,
             rows[:, _HEART] / rows[:, _RESP],
         )
-        numbers = [column.tolist() for column in columns]
-        return [
-            Result(reading.patient_id, reading.sequence, *four)
-            for reading, *four in zip(readings, *numbers, strict=True)
-        ]
+        names = map(attrgetter("patient_id"), readings)
+        numbers = map(attrgetter("sequence"), readings)
+        return list(map(Result, names, numbers, *(column.tolist() for column in columns)))
 
     def _slots_of(self, keys: Sequence[bytes]) -> NDArray[np.int64]:
         known = self._slots
         try:
-            return np.array([known[key] for key in keys])
+            return np.fromiter(map(known.__getitem__, keys), np.int64, len(keys))
         except KeyError:
             for key in dict.fromkeys(key for key in keys if key not in known):
                 self._bring(key)
-            return np.array([known[key] for key in keys])
+            return self._slots_of(keys)
 
     def _bring(self, key: bytes) -> None:
         slot = self._slots[key] = len(self._slots)
