@@ -135,6 +135,8 @@ class AdmissionsAgent:
 
     async def _finish(self, work: Work, acks: Any, batch: Batch) -> None:
         delivered = await finish(self._app, acks)
+        if delivered is None:
+            return
         if not batch.stale:  # of a revoked partition the local copy is closed
             self._table.stored(batch.tp.partition, delivered)
         work.done()

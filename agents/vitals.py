@@ -152,6 +152,8 @@ class VitalsAgent:
 
     async def _finish(self, work: Work, acks: Any, batch: Batch, results: Results) -> None:
         delivered = await finish(self._app, acks)
+        if delivered is None:
+            return
         if not batch.stale:  # of a revoked partition the local copy is closed
             self._windows.stored(batch.tp.partition, delivered)
         work.done()
@@ -189,9 +191,9 @@ class VitalsAgent:
         self._app.add_future(self._routed(acks, [work for _, _, work in released]))
 
     async def _routed(self, acks: Any, works: list[Work]) -> None:
-        await finish(self._app, acks)
-        for work in works:
-            work.done()
+        if await finish(self._app, acks) is not None:
+            for work in works:
+                work.done()
 
     def _at_end(self, partition: int) -> bool:
         tp = TP(self._topics.vitals.name, partition)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from streams.application import VigilApp
+from streams.producer import RevokedError
 
 __all__ = ["Work", "finish"]
 
@@ -28,9 +29,16 @@ class Work:
 
 async def finish(
     app: VigilApp, acks: Awaitable[dict[tuple[str, int], int]]
-) -> dict[tuple[str, int], int]:
-    """Wait for the broker; a delivery that failed for good stops the worker."""
+) -> dict[tuple[str, int], int] | None:
+    """Wait for the broker; a delivery that failed for good stops the worker.
+
+    Returns:
+        What the outbox returned; None where a rebalance came first: the partition's next owner does
+        it again, and nothing that follows from it may be acknowledged here.
+    """
     try:
         return await acks
+    except RevokedError:
+        return None
     except Exception as error:
         await app.fail(error)

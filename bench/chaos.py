@@ -6,13 +6,15 @@ faults` does them at random for as long as it is told to.
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from bench.common import BenchError
 from bench.ledger import Ledger, Verdict
@@ -84,6 +86,24 @@ class Proxies:
             await proxy.heal()
 
 
+class _Halting(Replay):
+    """A replay that halts when it has sent so many readings, until it is told to go on."""
+
+    def __init__(self, settings: Settings, stays: Sequence[Stay], halt_at: int, **given: Any):
+        super().__init__(settings, stays, **given)
+        self._halt_at = halt_at
+        self._going_on = asyncio.Event()
+
+    def go_on(self) -> None:
+        """Send the rest."""
+        self._going_on.set()
+
+    async def _send(self, flow: Any, topic: Any, records: Any) -> Any:
+        if self.sent.readings >= self._halt_at:
+            await self._going_on.wait()
+        return await super()._send(flow, topic, records)
+
+
 class Trial:
     """Workers that score patients while things go wrong; use it as an async context.
 
@@ -105,6 +125,7 @@ class Trial:
         self.ledger = Ledger(settings)
         self.workers: list[Worker] = []
         self.exits: list[int] = []
+        self._group = f"{settings.topic_prefix}bedside"
         self._bootstrap = bootstrap or settings.bootstrap
         self._started = 0
         self._feeds: list[asyncio.Task[None]] = []
@@ -167,6 +188,29 @@ class Trial:
 
             await self._within(ready(), seconds)
 
+    async def has_members(self, count: int, seconds: float = 60) -> None:
+        """Wait until the group has so many members, and each knows its partitions.
+
+        Raises:
+            BenchError: it has not in time.
+        """
+        admin = AIOKafkaAdminClient(**self.settings.kafka_client())
+        await admin.start()
+
+        async def stable() -> None:
+            while True:
+                with suppress(KafkaError):
+                    for answer in await admin.describe_consumer_groups([self._group]):
+                        for _, _, state, _, _, members, *_ in answer.groups:
+                            if state == "Stable" and len(members) == count:
+                                return
+                await asyncio.sleep(0.05)
+
+        try:
+            await self._within(stable(), seconds)
+        finally:
+            await admin.close()
+
     async def leave(self, worker: Worker) -> int:
         """Stop a worker in order, for good; return its exit code."""
         code = await worker.stop()
@@ -199,6 +243,21 @@ class Trial:
         """
         self._feeds.append(asyncio.create_task(self._send(stays, rate, keyed, "")))
 
+    def admit_half(self, stays: Sequence[Stay], rate: float) -> tuple[int, Callable[[], None]]:
+        """Begin to send patients, and halt in the middle of their stays.
+
+        Args:
+            stays: are admitted all at once.
+            rate: readings a second.
+
+        Returns:
+            How many readings are sent before the halt, and what ends it.
+        """
+        half = sum(len(stay.seconds) for stay in stays) // 2
+        replay = _Halting(self.settings, stays, half, rate=rate)
+        self._feeds.append(asyncio.create_task(self._run(replay, stays)))
+        return half, replay.go_on
+
     def keep_admitting(
         self, stays: Sequence[Stay], rate: float, *, at_once: int = 8, unkeyed_share: int = 0
     ) -> None:
@@ -224,6 +283,9 @@ class Trial:
 
     async def _send(self, stays: Sequence[Stay], rate: float, keyed: bool, suffix: str) -> None:
         replay = Replay(self.settings, stays, rate=rate, keyed=keyed, suffix=suffix)
+        await self._run(replay, stays)
+
+    async def _run(self, replay: Replay, stays: Sequence[Stay]) -> None:
         await replay.run()
         self.ledger.expect(replay, stays)
 

@@ -1,7 +1,8 @@
 """``vigil bench faults``: at random moments something fails; nothing may be lost or different.
 
-Three brokers keep three copies of everything. Workers reach them through a proxy each. Simulated
-patients are admitted all the time. The same checks as in ``tests/faults``, over minutes.
+Three brokers keep three copies of everything. Some workers reach them through a proxy each, some
+directly: the network fails for some and not for others. Simulated patients are admitted all the
+time. The same checks as in ``tests/faults``, over minutes.
 """
 
 import asyncio
@@ -40,6 +41,8 @@ _MOST_WORKERS = 3
 _PAUSE_S = (0.5, 6.0)
 #: How long a fault may last, longer than a session at times.
 _LONGEST_S = 9.0
+#: How long some workers are cut off while others go on: longer than a session.
+_SPLIT_S = (7.0, 12.0)
 #: For what is still to come once all is repaired.
 _LAST_S = 180
 _EXAMPLES = 10
@@ -62,7 +65,7 @@ class Faults:
     WEIGHTS: ClassVar[dict[str, int]] = {
         "worker_kill": 10, "worker_stop": 1, "worker_pause": 1, "state_lost": 1,
         "worker_joins": 1, "worker_leaves": 1, "broker_kill": 1, "broker_restart": 1,
-        "network_cut": 1, "network_frozen": 1, "network_slow": 1,
+        "network_cut": 1, "network_frozen": 1, "network_slow": 1, "network_split": 2,
     }  # fmt: skip
 
     def __init__(self, trial: Trial, kafka: LocalKafka, proxies: Proxies, seed: int) -> None:
@@ -142,7 +145,8 @@ class Faults:
     async def _worker_joins(self) -> bool:
         if len(self._trial.workers) >= _MOST_WORKERS:
             return False
-        self._trial.join()
+        way = self._random.choice([self._proxies.bootstrap, self._kafka.bootstrap])
+        self._trial.join(broker=way)
         return True
 
     async def _worker_leaves(self) -> bool:
@@ -183,6 +187,19 @@ class Faults:
             proxy.delay_s = self._random.uniform(0.02, 0.4)
         return await self._network_heals()
 
+    async def _network_split(self) -> bool:
+        """Cut those off that come through the proxies, while those that do not go on."""
+        ways = {worker.settings.broker for worker in self._trial.workers}
+        if self._proxies.bootstrap not in ways or len(ways) == 1:
+            return False
+        if self._random.random() < 0.5:
+            await self._proxies.cut()
+        else:
+            self._proxies.freeze()
+        await asyncio.sleep(self._random.uniform(*_SPLIT_S))
+        await self._proxies.heal()
+        return True
+
     def _some_proxies(self) -> list[Proxy]:
         proxies = list(self._proxies.nodes.values())
         return self._random.sample(proxies, self._random.choice([1, len(proxies)]))
@@ -203,8 +220,8 @@ async def _run(
     ):
         faults = Faults(trial, kafka, proxies, seed)
         stays = list(simulate(_PATIENTS, seed=seed))
-        for _ in range(2):
-            trial.join()
+        trial.join()
+        trial.join(broker=kafka.bootstrap)
         trial.keep_admitting(stays, _RATE, unkeyed_share=2 if unkeyed else 0)
         await trial.recommended(1, seconds=120)
         with progress(unit=False) as bar:

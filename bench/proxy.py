@@ -44,7 +44,11 @@ class Proxy:
             await asyncio.sleep(0)
 
     def freeze(self) -> None:
-        """Keep connections, pass nothing on: a network that drops every packet."""
+        """Keep connections, pass nothing on: a network that drops every packet.
+
+        What is on its way passes later, unless its sender has reset the connection since: then its
+        kernel does not send it again.
+        """
         self._passing.clear()
 
     async def heal(self) -> None:
@@ -67,15 +71,19 @@ class Proxy:
             self._open.discard(writer)
             return
         self._open.add(here)
-        await asyncio.gather(self._pass(reader, here), self._pass(there, writer))
+        await asyncio.gather(self._pass(reader, writer, here), self._pass(there, here, writer))
         self._open -= {writer, here}
 
-    async def _pass(self, source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, source: asyncio.StreamReader, sender: asyncio.StreamWriter, to: asyncio.StreamWriter
+    ) -> None:
         with suppress(OSError):
             while data := await source.read(_CHUNK):
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 await self._passing.wait()
+                if sender.transport.is_closing():  # reset; one that has only ended is still open
+                    break
                 to.write(data)
                 await to.drain()
         to.transport.abort()

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.producer import AIOKafkaProducer
 
 from config.clock import now_ms
@@ -55,8 +56,8 @@ class Outbox:
 
         Returns:
             An awaitable: per topic and partition the offset of the last record. It raises a
-            `aiokafka.errors.KafkaError` where the broker did not take a record within the
-            producer's time-out, or refused it for good.
+            `aiokafka.errors.KafkaError` where the producer, or the broker within the producer's
+            time-out, did not take a record, or refused it for good.
         """
         places = list(self._records)
         sent = await asyncio.gather(*(self._send(*place) for place in places))
@@ -71,6 +72,15 @@ class Outbox:
             in the last of them.
         """
         futures: list[asyncio.Future[Any]] = []
+        try:
+            last = await self._fill(topic, partition, futures)
+        except KafkaError as error:  # beside what was handed over before, and to other partitions
+            last = 0
+            futures.append(asyncio.get_running_loop().create_future())
+            futures[-1].set_exception(error)
+        return futures, last
+
+    async def _fill(self, topic: str, partition: int, futures: list[asyncio.Future[Any]]) -> int:
         now = now_ms()
         waiting = _waiting(self._producer, TopicPartition(topic, partition))
         batch = self._producer.create_batch() if waiting is None else waiting._builder
@@ -88,7 +98,7 @@ class Outbox:
             count += 1
         batch._relative_offset = count
         futures += await self._submit(batch, waiting, topic, partition)
-        return futures, count - 1
+        return count - 1
 
     async def _submit(
         self, batch: Any, waiting: Any | None, topic: str, partition: int
@@ -114,9 +124,7 @@ def _waiting(producer: AIOKafkaProducer, tp: TopicPartition) -> Any | None:
 async def _offsets(
     sent: dict[tuple[str, int], tuple[list[asyncio.Future[Any]], int]],
 ) -> dict[tuple[str, int], int]:
-    offsets = {}
-    for place, (futures, last) in sent.items():
-        acknowledged = await asyncio.gather(*futures)
-        # the broker tells the offset of the first record of a batch
-        offsets[place] = int(acknowledged[-1].offset) + last
-    return offsets
+    # all at once: where one fails the others have been waited for, too
+    await asyncio.gather(*(future for futures, _ in sent.values() for future in futures))
+    # the broker tells the offset of the first record of a batch
+    return {at: int(futures[-1].result().offset) + last for at, (futures, last) in sent.items()}

@@ -36,7 +36,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from time import monotonic
 from typing import Any
@@ -46,7 +46,13 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.fetcher import FetchResult
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import (
+    IllegalGenerationError,
+    IllegalStateError,
+    KafkaError,
+    UnknownMemberIdError,
+)
+from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import ensure_TP
@@ -54,6 +60,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from streams.lease import Lease
+from streams.producer import BatchProducer
 from streams.recovery import BatchTables
 
 __all__ = ["Batch", "BatchApp", "BatchSchema", "Record"]
@@ -162,6 +170,7 @@ _LOOK_AGAIN_S = 0.01
 _FETCH_WAIT_MS = 20
 _HELD_UP_S = 0.003
 _ABOUT_TO_BE_ACTIVE_S = 0.01
+_NOT_A_MEMBER = (UnknownMemberIdError.errno, IllegalGenerationError.errno)
 
 
 class _Fetched(dict[Any, Any]):
@@ -199,7 +208,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         sys.setswitchinterval(_SWITCH_S)
         await super().on_start()
         coordinator = self._ensure_consumer()._coordinator
-        coordinator._do_heartbeat = partial(self._heartbeat, coordinator._do_heartbeat)
+        coordinator._send_req = partial(self._ask_group, coordinator._send_req)
         client = self._ensure_consumer()._client
         client.send = partial(_send, client.send)
         fetcher = self._ensure_consumer()._fetcher
@@ -208,20 +217,21 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         # next fetch would be without them, and they without a fetch until it has ended.
         fetcher._prefetch_backoff = _HELD_UP_S
 
-    #: Monotonic time until which the broker cannot have given this worker's partitions away.
-    member_until = 0.0
-
-    async def _heartbeat(self, send: Any) -> bool:
-        began = monotonic()  # the broker counts from when it hears, which is later
-        alive = bool(await send())
-        if alive:
-            self.member_until = began + self.app.conf.broker_session_timeout
-        return alive
-
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Note that the broker has just heard of this worker."""
-        self.member_until = monotonic() + self.app.conf.broker_session_timeout
-        await super().on_partitions_assigned(assigned, generation_id)
+    async def _ask_group(self, send: Any, request: Any) -> Any:
+        """Ask the group's coordinator, and note what its answer says about the lease."""
+        lease = self.app.lease
+        if isinstance(request, LeaveGroupRequest):
+            lease.end()
+        asked_at = monotonic()
+        answer = await send(request)
+        if isinstance(request, SyncGroupRequest) and not answer.error_code:
+            lease.begin(asked_at)
+        elif isinstance(request, HeartbeatRequest):
+            if not answer.error_code:
+                lease.renew(asked_at)
+            elif answer.error_code in _NOT_A_MEMBER:
+                lease.end()
+        return answer
 
     async def getmany(
         self,
@@ -363,7 +373,7 @@ class BatchConsumer(driver.Consumer):
         while True:
             if batch.stale:
                 return False
-            if monotonic() < self._thread.member_until:
+            if self.app.lease.runs:
                 return True
             await asyncio.sleep(_LOOK_AGAIN_S)
 
@@ -596,9 +606,12 @@ class BatchConsumer(driver.Consumer):
         self._assignments += 1
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Commit and forget."""
+        """Commit and forget; nothing that was sent arrives once this is over."""
         await super().on_partitions_revoked(revoked)
         self._forget(revoked)
+        if revoked:
+            await self.app.producer.revoke()
+        self.app.lease.end()
 
     def _forget(self, tps: Iterable[TP]) -> None:
         for tp in tps:
@@ -607,18 +620,11 @@ class BatchConsumer(driver.Consumer):
                 batch.stale = True
 
 
-class IdempotentProducer(driver.Producer):
-    """Faust's producer, whose retries neither repeat nor reorder."""
-
-    def _settings_extra(self) -> Mapping[str, Any]:
-        return {"acks": "all", "enable_idempotence": True}
-
-
 class BatchTransport(driver.Transport):
-    """Faust's aiokafka transport with the consumer and the producer above."""
+    """Faust's aiokafka transport with the consumer above and `BatchProducer`."""
 
     Consumer = BatchConsumer
-    Producer = IdempotentProducer
+    Producer = BatchProducer
 
 
 class BatchApp(faust.App):
@@ -636,6 +642,12 @@ class BatchApp(faust.App):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"TableManager": BatchTables, **options})
+
+    @cached_property
+    def lease(self) -> Lease:
+        """Until when this worker's partitions are surely its own."""
+        # a worker that does not come to a rebalance is given up after the one, or after the other
+        return Lease(min(self.conf.broker_session_timeout, self.conf.broker_rebalance_timeout))
 
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)

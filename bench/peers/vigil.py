@@ -76,6 +76,8 @@ class Job:
 
     async def _finish(self, work: Work, acks: Any, batch: Batch) -> None:
         delivered = await finish(self._app, acks)
+        if delivered is None:
+            return
         if not batch.stale:
             self._table.stored(batch.tp.partition, delivered)
         work.done()

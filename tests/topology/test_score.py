@@ -12,6 +12,7 @@ from models.vitals import WIRE_NAMES
 from streams.bedside import ORIGIN_HEADER
 from streams.deadletters import TooManyDeadLettersError
 from streams.partitions import partition_of
+from streams.producer import RevokedError
 from tests.topology.driver import NOW_MS, Bench, FailedError, record
 
 
@@ -69,6 +70,20 @@ async def test_a_refused_result_stops_the_worker_and_acknowledges_nothing(bench:
     )
 
     assert isinstance(bench.failed, KafkaError)
+    assert not event.acked
+
+
+async def test_a_result_that_a_rebalance_has_overtaken_stops_nobody_and_acknowledges_nothing(
+    bench: Bench,
+) -> None:
+    patient = _patient(0)
+    bench.producer.error = RevokedError()
+
+    (event,) = await bench.feed(
+        bench.score, [record("vitals", 0, _reading(patient), patient.encode())]
+    )
+
+    assert bench.failed is None
     assert not event.acked
 
 

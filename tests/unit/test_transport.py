@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from streams.lease import Lease
 from streams.transport import Batch, BatchConsumer, Record
 
 pytestmark = pytest.mark.unit
@@ -23,8 +24,7 @@ class Consumer(BatchConsumer):
     """The bookkeeping alone: no thread, no broker."""
 
     def __init__(self) -> None:
-        self.app = SimpleNamespace(batched_topics=frozenset({MINE.topic}))
-        self._thread = SimpleNamespace(member_until=0.0)  # type: ignore[assignment]
+        self.app = SimpleNamespace(batched_topics=frozenset({MINE.topic}), lease=Lease(60))
         self._expected, self._positions = {MINE: 5, OTHER: 5}, {MINE: 5, OTHER: 5}
         self._fetched_to, self._gaps, self._resumed_at = {}, {}, {MINE: 5}
         self.sought: list[tuple[TP, int]] = []
@@ -98,7 +98,7 @@ def a_batch() -> Batch:
 
 
 async def test_a_batch_is_owned_while_the_last_heartbeat_is_young(consumer: Consumer) -> None:
-    consumer._thread.member_until = monotonic() + 60
+    consumer.app.lease.begin(monotonic())
     assert await consumer.owned(a_batch())
 
 
@@ -106,7 +106,7 @@ async def test_after_a_long_sleep_a_batch_waits_for_a_heartbeat(consumer: Consum
     waiting = asyncio.create_task(consumer.owned(a_batch()))
     await asyncio.sleep(0.02)
     assert not waiting.done()
-    consumer._thread.member_until = monotonic() + 60
+    consumer.app.lease.begin(monotonic())
     async with asyncio.timeout(1):
         assert await waiting
 
