@@ -95,7 +95,12 @@ class Settings(BaseSettings):
     rocksdb_cache_mib: int = Field(16, ge=1, description="Block cache of a worker, for all tables.")
     rocksdb_buffer_mib: int = Field(8, ge=1, description="Write buffer per table and partition.")
     web_host: str = Field("127.0.0.1", description="Where /live, /ready and /metrics answer.")
-    web_port: int = Field(6066, ge=0, le=65535)
+    web_port: int = Field(
+        6066,
+        ge=0,
+        le=65535,
+        description="Port of the same; one for each worker of a machine. 0: no pages.",
+    )
 
     # when nearly everything is bad, stop instead of draining the topic into the dead letters
     dead_letter_window: int = Field(5_000, ge=1, description="Records looked back on.")

@@ -110,7 +110,8 @@ def new_app(name: str, settings: Settings) -> VigilApp:
         table_standby_replicas=settings.standby_replicas,
         web_host=settings.web_host,
         web_bind=settings.web_host,
-        web_port=settings.web_port,
+        web_enabled=settings.web_port > 0,
+        web_port=settings.web_port or None,
         # Faust's own pages would serve tables, that is patients, without a login
         web_tables_enabled=False,
         web_router_enabled=False,

@@ -1,5 +1,6 @@
 """Logs as other producers leave them: transaction markers, emptied partitions, fat records."""
 
+import asyncio
 import json
 from collections.abc import Callable
 
@@ -136,3 +137,25 @@ async def test_a_worker_without_a_broker_says_so_in_a_sentence(
     said = worker.log.read_text()
     assert "The broker does not answer" in said
     assert "Traceback" not in said
+
+
+async def test_a_worker_that_is_told_of_no_broker_does_not_wait_for_one(
+    live: Settings, start_worker: Start
+) -> None:
+    worker = start_worker(live.model_copy(update={"broker": ""}))
+
+    async with asyncio.timeout(20):
+        assert await worker.exited() == 1
+    assert "vigil kafka start" in worker.log.read_text()
+
+
+async def test_a_worker_without_pages_scores_like_any_other(
+    live: Settings, start_worker: Start
+) -> None:
+    worker = start_worker(live.model_copy(update={"web_port": 0}))
+    await ensure(live)
+
+    async with producing(live) as producer:
+        await producer.send_and_wait(catalogue(live).vitals.name, _reading("p"), key=b"p")
+
+    assert await read(live, [catalogue(live).recommendations.name], bool, worker)
