@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     broker_ssl_cafile: FilePath | None = None
     broker_ssl_certfile: FilePath | None = None
     broker_ssl_keyfile: FilePath | None = None
+    broker_wait_s: float = Field(
+        60, ge=0, description="How long a worker that starts waits for a broker that is away."
+    )
 
     # topics: partitions and replication are those of topics that Vigil creates
     partitions: int = Field(4, ge=1, description="Of every topic that carries patients.")

@@ -33,7 +33,7 @@ import asyncio
 import logging
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -54,6 +54,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from streams.patience import patiently
 from streams.recovery import BatchTables
 
 __all__ = ["Batch", "BatchApp", "BatchSchema", "Record"]
@@ -183,6 +184,19 @@ async def _send(send: Any, node: int, request: Any, *, group: Any = ConnectionGr
     return await send(node, request, group=group)
 
 
+async def _connected(start: Callable[[], Any], client: Callable[[], Any], app: Any) -> None:
+    """Start what connects to the broker, which may have gone since it was last asked."""
+
+    async def attempt() -> None:
+        try:
+            await start()
+        except KafkaError:
+            await client().stop()  # the next attempt makes another
+            raise
+
+    await patiently(attempt, ",".join(url.authority for url in app.conf.broker), app.broker_wait_s)
+
+
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's thread around the consumer, without a queue in front of a fetch."""
 
@@ -197,7 +211,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         # Each piece of a fetch that arrives needs the interpreter, which a busy main thread gives
         # away only so often: at Python's 5 ms, 64 KiB at a time, the network would be the brake.
         sys.setswitchinterval(_SWITCH_S)
-        await super().on_start()
+        await _connected(super().on_start, lambda: self._consumer, self.app)
         coordinator = self._ensure_consumer()._coordinator
         coordinator._do_heartbeat = partial(self._heartbeat, coordinator._do_heartbeat)
         client = self._ensure_consumer()._client
@@ -610,6 +624,10 @@ class BatchConsumer(driver.Consumer):
 class IdempotentProducer(driver.Producer):
     """Faust's producer, whose retries neither repeat nor reorder."""
 
+    async def on_start(self) -> None:
+        """Connect."""
+        await _connected(super().on_start, lambda: self._producer, self.app)
+
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
 
@@ -628,8 +646,10 @@ class BatchApp(faust.App):
         batched_topics: their names.
         batch_max: records in a batch at most.
         batches_in_flight: unacknowledged batches of a partition at most.
+        broker_wait_s: how long a broker that is away is waited for at the start.
     """
 
+    broker_wait_s: float = 0
     batched_topics: frozenset[str] = frozenset()
     batch_max: int = 1_000
     batches_in_flight: int = 4
