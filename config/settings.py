@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     broker_ssl_cafile: FilePath | None = None
     broker_ssl_certfile: FilePath | None = None
     broker_ssl_keyfile: FilePath | None = None
+    broker_wait_s: float = Field(
+        60, ge=0, description="How long a worker that starts waits for a broker that is away."
+    )
 
     # topics: partitions and replication are those of topics that Vigil creates
     partitions: int = Field(4, ge=1, description="Of every topic that carries patients.")
@@ -97,7 +100,12 @@ class Settings(BaseSettings):
         128, ge=1, description="Write buffers of a worker, for all tables."
     )
     web_host: str = Field("127.0.0.1", description="Where /live, /ready and /metrics answer.")
-    web_port: int = Field(6066, ge=0, le=65535)
+    web_port: int = Field(
+        6066,
+        ge=0,
+        le=65535,
+        description="Port of the same; one for each worker of a machine. 0: no pages.",
+    )
 
     # when nearly everything is bad, stop instead of draining the topic into the dead letters
     dead_letter_window: int = Field(5_000, ge=1, description="Records looked back on.")

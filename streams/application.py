@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import ssl
+from functools import partial
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ from yarl import URL
 
 from config.settings import Settings
 from streams.metrics import REGISTRY, metrics
+from streams.patience import patiently
 from streams.recovery import set_aside_foreign
 from streams.topics import prepare
 from streams.transport import BatchApp, BatchConsumer
@@ -42,15 +44,23 @@ class VigilApp(BatchApp):
 
     async def on_first_start(self) -> None:
         """Get the topics ready before anything subscribes to them."""
-        changelogs = [table.changelog_topic_name for table in self.tables.values()]
-        self.sizes = await prepare(self.settings, changelogs)
-        await set_aside_foreign(self.settings.kafka_client(), self.conf.tabledir)
+        self.sizes = await prepare(self.settings, self.changelogs)
+        await patiently(
+            partial(set_aside_foreign, self.settings.kafka_client(), self.conf.tabledir),
+            self.settings.bootstrap,
+            self.settings.broker_wait_s,
+        )
         await super().on_first_start()
         # What was imported stays for good. To look through it again and again takes a tenth of a
         # second each time; and a batch alone makes more objects than Python's 700.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 10, 10)
+
+    @property
+    def changelogs(self) -> list[str]:
+        """Names of the changelogs of its tables."""
+        return [str(table.changelog_topic_name) for table in self.tables.values()]
 
     @property
     def batch_producer(self) -> AIOKafkaProducer:
@@ -110,7 +120,8 @@ def new_app(name: str, settings: Settings) -> VigilApp:
         table_standby_replicas=settings.standby_replicas,
         web_host=settings.web_host,
         web_bind=settings.web_host,
-        web_port=settings.web_port,
+        web_enabled=settings.web_port > 0,
+        web_port=settings.web_port or None,
         # Faust's own pages would serve tables, that is patients, without a login
         web_tables_enabled=False,
         web_router_enabled=False,
@@ -118,6 +129,8 @@ def new_app(name: str, settings: Settings) -> VigilApp:
         autodiscover=False,
     )
     app.settings = settings
+    app.application = name
+    app.broker_wait_s = settings.broker_wait_s
     app.batch_max = settings.batch_max
     app.batches_in_flight = settings.batches_in_flight
     _add_pages(app)

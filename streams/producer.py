@@ -43,6 +43,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from faust.transport.drivers import aiokafka as driver
 
 from streams.lease import Lease
+from streams.patience import connected
 
 __all__ = ["BatchProducer", "Gate", "OneProducer", "RevokedError"]
 
@@ -277,8 +278,13 @@ class BatchProducer(driver.Producer):
 
     async def on_start(self) -> None:
         """Call when the producer starts."""
-        self._gate = None  # Faust may start it again
-        await super().on_start()
+        start = super().on_start
+
+        async def connect() -> None:
+            self._gate = None  # of the client of the attempt before
+            await start()
+
+        await connected(connect, lambda: self._producer, self.app)
 
     def _new_producer(self, transactional_id: str | None = None) -> OneProducer:
         producer: OneProducer = super()._new_producer(transactional_id)

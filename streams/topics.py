@@ -7,6 +7,7 @@ Nothing else in the code spells a topic's name. `catalogue` binds the names of t
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 
 from config.settings import Settings
 from streams.events import Admission, DeadLetter, Outcome, Reading, Recommendation
+from streams.patience import patiently
 
 __all__ = ["Catalogue", "Difference", "Topic", "TopicError", "catalogue", "ensure", "prepare"]
 
@@ -192,6 +194,8 @@ async def ensure(
 async def prepare(settings: Settings, changelogs: Sequence[str] = ()) -> dict[str, int]:
     """Get the topics ready for a worker: create what is missing, refuse what cannot work.
 
+    A broker that is away is waited for, `Settings.broker_wait_s` long.
+
     Args:
         settings: names the broker and the topics.
         changelogs: see `ensure`.
@@ -202,12 +206,15 @@ async def prepare(settings: Settings, changelogs: Sequence[str] = ()) -> dict[st
 
     Raises:
         TopicError: a topic that state is shared over has another number of partitions.
-        aiokafka.errors.KafkaError: the broker does not answer.
+        BrokerAwayError: the broker does not answer.
     """
     topics = catalogue(settings)
+    differences = await patiently(
+        partial(ensure, settings, changelogs=changelogs), settings.bootstrap, settings.broker_wait_s
+    )
     sizes = {topic.name: topic.partitions for topic in topics}
     shared = {topics.admissions.name, topics.vitals_routed.name, *changelogs}
-    for difference in await ensure(settings, changelogs=changelogs):
+    for difference in differences:
         if difference.what == "partitions":
             if difference.topic in shared:
                 raise TopicError(

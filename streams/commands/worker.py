@@ -3,6 +3,8 @@
 import asyncio
 import importlib
 import logging
+import signal
+import sys
 from pathlib import Path
 
 import click
@@ -30,8 +32,11 @@ def worker(application: str, loglevel: str) -> None:
 
     Run as many as there are partitions, each with its own VIGIL_HOME and VIGIL_WEB_PORT: they share
     the patients among them. /live, /ready and /metrics answer on VIGIL_WEB_HOST:VIGIL_WEB_PORT.
+    A broker that is away is waited for, VIGIL_BROKER_WAIT_S long.
     """
     logs.configure(loglevel.upper())
+    # who is told to stop before the engine runs, which has its own way, has nothing to leave behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # what is wrong with the broker or the topics is said here in a sentence
     asyncio.run(prepare(settings()))
     uvloop.install()

@@ -1,7 +1,7 @@
 """Brokers go away and come back; workers wait for them and lose nothing."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,14 +9,56 @@ import pytest
 from config.settings import Settings
 from models.simulator import simulate
 from streams.kafka import LocalKafka
+from streams.kafka.ports import free_ports
+from streams.topics import catalogue
 from tests.faults.conftest import Begin
 from tests.faults.verdicts import exact
+from tests.live import Worker, producing, read
 
 
 @pytest.fixture
 def single(tmp_path: Path) -> Iterator[LocalKafka]:
     with LocalKafka(tmp_path / "own", Settings().cache) as kafka:
         yield kafka
+
+
+async def test_a_worker_that_starts_before_its_broker_waits_for_it(
+    live: Settings, start_worker: Callable[[Settings], Worker], tmp_path: Path
+) -> None:
+    (port,) = free_ports(1)
+    chosen = live.model_copy(update={"broker": f"127.0.0.1:{port}"})
+    worker = start_worker(chosen)
+    await _said(worker, f"no broker at 127.0.0.1:{port}")
+
+    broker = LocalKafka(tmp_path / "late", Settings().cache, port=port)
+    await asyncio.to_thread(broker.start)
+    try:
+        async with producing(chosen) as producer:
+            reading = b'{"patient_id": "p", "MDC_ECG_HEART_RATE_Result": 80}'
+            await producer.send_and_wait(catalogue(chosen).vitals.name, reading, b"p")
+        found = await read(chosen, [catalogue(chosen).recommendations.name], bool, worker)
+        assert await worker.stop() == 0, worker.said
+    finally:
+        await asyncio.to_thread(broker.stop)
+
+    assert len(found) == 1
+
+
+async def test_a_worker_that_waits_for_its_broker_stops_when_it_is_told_to(
+    live: Settings, start_worker: Callable[[Settings], Worker]
+) -> None:
+    worker = start_worker(live.model_copy(update={"broker": "127.0.0.1:1"}))
+    await _said(worker, "no broker at")
+
+    assert await worker.stop() == 0
+    assert "Traceback" not in worker.log.read_text()
+
+
+async def _said(worker: Worker, text: str, seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while text not in worker.log.read_text():
+            assert worker.alive, worker.said
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("end", ["stop_node", "kill"])

@@ -1,8 +1,10 @@
 """Logs as other producers leave them: transaction markers, emptied partitions, fat records."""
 
+import asyncio
 import json
 from collections.abc import Callable
 
+import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
@@ -127,12 +129,39 @@ async def test_topics_of_another_size_than_the_settings_stop_the_worker_with_the
     assert "VIGIL_PARTITIONS" in worker.log.read_text()
 
 
+@pytest.mark.parametrize("wait_s", [0, 1])
 async def test_a_worker_without_a_broker_says_so_in_a_sentence(
-    live: Settings, start_worker: Start
+    live: Settings, start_worker: Start, wait_s: float
 ) -> None:
-    worker = start_worker(live.model_copy(update={"broker": "127.0.0.1:1"}))
+    worker = start_worker(
+        live.model_copy(update={"broker": "127.0.0.1:1", "broker_wait_s": wait_s})
+    )
 
     assert await worker.exited() == 1
     said = worker.log.read_text()
-    assert "The broker does not answer" in said
+    assert "The broker does not answer at 127.0.0.1:1" in said
+    assert "VIGIL_BROKER_WAIT_S" in said
+    assert ("no broker at 127.0.0.1:1 yet" in said) is (wait_s > 0)
     assert "Traceback" not in said
+
+
+async def test_a_worker_that_is_told_of_no_broker_does_not_wait_for_one(
+    live: Settings, start_worker: Start
+) -> None:
+    worker = start_worker(live.model_copy(update={"broker": ""}))
+
+    async with asyncio.timeout(20):
+        assert await worker.exited() == 1
+    assert "vigil kafka start" in worker.log.read_text()
+
+
+async def test_a_worker_without_pages_scores_like_any_other(
+    live: Settings, start_worker: Start
+) -> None:
+    worker = start_worker(live.model_copy(update={"web_port": 0}))
+    await ensure(live)
+
+    async with producing(live) as producer:
+        await producer.send_and_wait(catalogue(live).vitals.name, _reading("p"), key=b"p")
+
+    assert await read(live, [catalogue(live).recommendations.name], bool, worker)

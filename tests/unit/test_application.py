@@ -69,3 +69,16 @@ def test_live_means_that_nothing_waits_too_long_for_its_commit(
     app.consumer = SimpleNamespace(oldest_work=lambda: since)
 
     assert app.alive is alive
+
+
+def test_pages_answer_at_the_port_of_the_settings(tmp_path: Path) -> None:
+    app = new_app("bedside", _settings(tmp_path, web_port=1234))
+
+    assert app.boot_strategy.web_server()
+    assert app.conf.web_port == 1234
+
+
+def test_port_0_means_no_pages(tmp_path: Path) -> None:
+    app = new_app("bedside", _settings(tmp_path, web_port=0))
+
+    assert not app.boot_strategy.web_server()

@@ -6,9 +6,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
+from yarl import URL
 
 from streams.lease import Lease
+from streams.patience import connected
 from streams.transport import Batch, BatchConsumer, Record
 
 pytestmark = pytest.mark.unit
@@ -120,3 +123,28 @@ async def test_after_a_long_sleep_a_batch_whose_partition_has_gone_is_given_up(
     batch.stale = True
     async with asyncio.timeout(1):
         assert not await waiting
+
+
+# -- the start
+
+
+async def test_a_client_that_could_not_connect_is_closed_and_made_anew() -> None:
+    made: list[SimpleNamespace] = []
+    stopped: list[SimpleNamespace] = []
+
+    async def start() -> None:
+        made.append(SimpleNamespace())
+        if len(made) < 2:
+            raise KafkaConnectionError("refused")
+
+    def last() -> Any:
+        async def stop() -> None:
+            stopped.append(made[-1])
+
+        return SimpleNamespace(stop=stop)
+
+    app = SimpleNamespace(conf=SimpleNamespace(broker=[URL("kafka://b:1")]), broker_wait_s=60)
+    await connected(start, last, app)
+
+    assert len(made) == 2
+    assert stopped == made[:1]
