@@ -290,6 +290,20 @@ async def test_a_commit_without_a_note_of_a_changelog_is_no_reason_to_stop(
     assert recovery._trusted
 
 
+async def test_a_standby_copy_of_a_topic_that_was_made_anew_is_set_aside_and_stops_nobody(
+    store: _Store,
+) -> None:
+    recovery = _recovery(store)
+    store._db_for_partition(1).put(b"a", b"1")
+    for topic_id in "first", "second":
+        consumer = _consumer(Mark(topic_id, 0, 9), {READINGS: NOTE})
+        recovery.standby_offsets[SECOND] = 3
+        await recovery._build_offsets(consumer, {SECOND}, recovery.standby_offsets, "standby")
+
+    assert recovery.standby_offsets[SECOND] == -1
+    assert store.load(1, b"a") is None
+
+
 async def test_nothing_is_scored_where_the_look_at_the_changelogs_came_to_no_end(
     store: _Store,
 ) -> None:
