@@ -127,6 +127,7 @@ class Ledger:
         self._answered: set[_Place] = set()
         self._committed: dict[TopicPartition, int] = {}
         self._checked: dict[tuple[str, int], int] = {}
+        self._may_go_back: set[TopicPartition] = set()
         self._found = Verdict()
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -173,6 +174,13 @@ class Ledger:
         order = list(zip(timeline.of.tolist(), timeline.seconds.tolist(), strict=True))
         for number, (patient, at_ms) in enumerate(replay.keys()):
             self._expected[patient, at_ms] = risks[order[number % len(order)]]
+
+    def allow_set_back(self) -> None:
+        """Allow the offsets to go back, each once: an operator is about to set them back.
+
+        What is read again must be answered and committed again; see `complete`.
+        """
+        self._may_go_back = set(self._committed)
 
     @property
     def recommended(self) -> int:
@@ -281,7 +289,10 @@ class Ledger:
     def _hold(self, committed: dict[TopicPartition, int]) -> None:
         for tp, offset in committed.items():
             before = self._committed.get(tp, 0)
-            if offset < before:
+            if offset < before and tp in self._may_go_back:
+                self._may_go_back.remove(tp)
+                self._checked[tp.topic, tp.partition] = 0
+            elif offset < before:
                 self._found.offsets_back += 1
                 self._found.examples.append(f"back: {tp} from {before} to {offset}")
             self._committed[tp] = offset

@@ -129,6 +129,7 @@ def new_app(name: str, settings: Settings) -> VigilApp:
         autodiscover=False,
     )
     app.settings = settings
+    app.application = name
     app.broker_wait_s = settings.broker_wait_s
     app.batch_max = settings.batch_max
     app.batches_in_flight = settings.batches_in_flight

@@ -29,6 +29,7 @@ COMMANDS = {
     "topology": ("streams.commands.topology", "Draw who reads what and writes what."),
     "schemas": ("streams.commands.schemas", "Write the JSON Schema of every topic."),
     "deadletters": ("streams.commands.deadletters", "List dead letters, send them again."),
+    "rebuild": ("streams.commands.rebuild", "Compute all patients' states anew."),
     "train": ("streams.commands.train", "Train a risk model and register it."),
     "evaluate": ("streams.commands.evaluate", "Measure the risk model on recorded patients."),
     "bench": ("streams.commands.bench", "Measure the engine, beside others and under strain."),

@@ -6,13 +6,15 @@ batch, the last version of a key wins, and the offset that they reach is part of
 crash leaves both or neither.
 
 Everything else is Faust's `Recovery`: what is active and what is standby, offsets and high
-waters, when recovery starts and ends, its statistics. Three things are added to it:
+waters, when recovery starts and ends, its statistics. Four things are added to it:
 
 * A table whose records need more than to be stored (a callback, a set) takes the stock path.
 * A log need not end with a record: compaction may have removed the last ones, or a transaction's
   marker stands there. What was read is told by the consumer's position, so recovery ends.
-* A local copy that is ahead of its changelog belongs to another log (the topic was made anew, or
-  the broker was). It is set aside, and the table is restored from the changelog.
+* A local copy of another log (it is ahead of its changelog, or the topic was made anew) is set
+  aside, and the table is restored from the changelog.
+* A changelog that lacks what a commit says it holds stops the worker, before anything is scored
+  (see `streams.changelogs`).
 """
 
 import asyncio
@@ -31,6 +33,7 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import TP
 
+from streams.changelogs import ChangelogLostError, Mark, decode, encode, loss
 from streams.metrics import metrics
 from tables.rocksdb import set_aside
 
@@ -41,6 +44,8 @@ log = logging.getLogger("streams.tables")
 
 #: Beside the tables: the id of the cluster that holds their changelogs.
 _CLUSTER = "cluster-id"
+#: Beside a database's files: the id of the topic that they are a copy of.
+_TOPIC = "vigil-topic-id"
 
 Records = Mapping[Any, list[Any]]
 
@@ -63,10 +68,12 @@ class BatchRecovery(Recovery):
     #: The consumer stands where recovery starts; before that, high waters and offsets are of the
     #: assignment before, and tell nothing.
     _sought = False
+    #: The changelogs of this assignment hold what the commits say.
+    _trusted = False
 
     async def on_rebalance(self, *args: Any, **more: Any) -> None:
         """Call when partitions are assigned."""
-        self._sought = False
+        self._sought = self._trusted = False
         self.completed.clear()  # Faust leaves it set after the first
         await super().on_rebalance(*args, **more)
 
@@ -151,22 +158,51 @@ class BatchRecovery(Recovery):
     async def _build_offsets(
         self, consumer: Any, tps: set[TP], destination: Any, title: str
     ) -> None:
-        ends = await consumer.highwaters(*tps) if tps else {}
+        if title == "active":
+            marks = await self._trust(consumer)
+        else:
+            marks, _ = await consumer.survey(tps)
         for tp in tps:
-            offset, end = destination[tp], ends.get(tp) or 0
-            if offset is not None and offset >= end:
+            path, offset, mark = self._path(tp), destination[tp], marks[tp]
+            why = "" if path is None else _foreign(path, mark)
+            if not why and offset is not None and offset >= mark.end:
+                why = f"it is at offset {offset} and its changelog ends at {mark.end}"
+            if why:
                 log.warning(
-                    "the local copy of %s-%d is at offset %d and its changelog ends at %d: it "
-                    "belongs to another changelog. It is set aside, and what the changelog holds "
-                    "is restored",
-                    tp.topic, tp.partition, offset, end,
+                    "the local copy of %s-%d belongs to another changelog: %s. It is set aside, "
+                    "and what the changelog holds is restored",
+                    tp.topic, tp.partition, why,
                 )  # fmt: skip
                 _forget(self.tp_to_table[tp].data, tp.partition)
                 destination[tp] = None
+            if path is not None:
+                _note_topic(path, mark)
         await super()._build_offsets(consumer, tps, destination, title)
+
+    def _path(self, tp: TP) -> Path | None:
+        store = self.tp_to_table[tp].data
+        return store.partition_path(tp.partition) if isinstance(store, Store) else None
+
+    async def _trust(self, consumer: Any) -> Mapping[TP, Mark]:
+        """Stop the worker where a changelog lacks what a commit says it holds; return the marks."""
+        found, notes = await consumer.survey(self.active_tps)
+        lost = {
+            f"{tp.topic}-{tp.partition} {said}"
+            for source, note in notes.items()
+            for name, noted in decode(note).items()
+            if (tp := TP(name, source.partition)) in found and (said := loss(noted, found[tp]))
+        }
+        if lost:
+            group, application = self.app.conf.id, self.app.application
+            await self.app.fail(ChangelogLostError(_refusal(lost, group, application)))
+        self.tables.marks = dict(found)
+        self._trusted = True
+        return self.tables.marks
 
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
         """Call when the tables are restored; the log tells how long it took."""
+        if not self._trusted:  # Faust gives up building offsets after a time-out, and goes on
+            await self._trust(self.app.consumer)
         await super().on_recovery_completed(generation_id)
         if self.completed.is_set():
             seconds = monotonic() - self.tables.assigned_at
@@ -190,10 +226,25 @@ class BatchTables(TableManager):
 
     Attributes:
         assigned_at: monotonic time of the last assignment.
+        marks: how far the broker is known to hold the changelogs of this assignment.
     """
 
     assigned_at = 0.0
     _recovery: BatchRecovery | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.marks: dict[TP, Mark] = {}
+
+    def delivered(self, tp: TP, offset: int) -> None:
+        """Note that the broker holds a changelog up to and including an offset."""
+        mark = self.marks.get(tp)
+        if mark is not None and offset >= mark.end:
+            self.marks[tp] = Mark(mark.topic_id, mark.start, offset + 1)
+
+    def note(self, partition: int) -> str:
+        """Return what a commit of a partition is to say of the changelogs."""
+        return encode({tp.topic: m for tp, m in self.marks.items() if tp.partition == partition})
 
     @property
     def recovery(self) -> BatchRecovery:
@@ -211,6 +262,31 @@ class BatchTables(TableManager):
         """Register the tables at once: Faust waits a second, for tables that we do not have."""
         await self._update_channels()
         await self.recovery.start()
+
+
+def _refusal(lost: set[str], group: str, application: str) -> str:
+    more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+    return (
+        f"changelog {min(lost)}{more}, by what was noted when offsets were last committed. States "
+        "would lack readings that are committed, so nothing is scored. Stop all workers of group "
+        f"{group}, run `vigil rebuild {application}`, and start them: states are then computed "
+        "anew from the readings and admissions that the topics still hold, and what was "
+        "recommended comes again under its id."
+    )
+
+
+def _foreign(path: Path, mark: Mark) -> str:
+    """Say why a local copy is of another topic than the changelog; empty where it is not known."""
+    note = path / _TOPIC
+    known = note.read_text().strip() if note.exists() else mark.topic_id
+    return "the topic was made anew" if mark.topic_id and known != mark.topic_id else ""
+
+
+def _note_topic(path: Path, mark: Mark) -> None:
+    note = path / _TOPIC
+    if mark.topic_id and not note.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        note.write_text(mark.topic_id + "\n")
 
 
 def _forget(store: Store, partition: int) -> None:

@@ -54,8 +54,10 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from streams.changelogs import Mark
 from streams.patience import patiently
 from streams.recovery import BatchTables
+from streams.topic_ids import topic_ids
 
 __all__ = ["Batch", "BatchApp", "BatchSchema", "Record"]
 
@@ -279,19 +281,38 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         for waiter in list(fetcher._fetch_waiters):
             fetcher._notify(waiter)
 
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+    async def survey(
+        self, changelogs: set[TP], sources: set[TP]
+    ) -> tuple[dict[TP, Mark], dict[TP, str]]:
+        """See `BatchConsumer.survey`."""
+        consumer = self._ensure_consumer()
+        # first: what is committed meanwhile may tell of more than is found here
+        commits = await consumer._coordinator.fetch_committed_offsets(
+            [TopicPartition(*tp) for tp in sources]
+        )
+        asked = [TopicPartition(*tp) for tp in changelogs]
+        starts, ends, ids = await asyncio.gather(
+            consumer.beginning_offsets(asked),
+            consumer.end_offsets(asked),
+            topic_ids(consumer._client, {tp.topic for tp in changelogs}),
+        )
+        return (
+            {tp: Mark(ids[tp.topic], starts[tp], ends[tp]) for tp in changelogs},
+            {ensure_TP(tp): commit.metadata for tp, commit in commits.items()},
+        )
+
+    async def _commit(self, offsets: Mapping[TP, Any]) -> bool:
         """Commit; a commit that the broker did not take is made up for by the next one.
 
         Faust stops the worker instead, although nothing is lost: the offsets stay where they were.
+
+        Args:
+            offsets: each with its note.
         """
         mine = self.assignment()
         try:
             await self._ensure_consumer().commit(
-                {
-                    TopicPartition(*tp): OffsetAndMetadata(offset, "")
-                    for tp, offset in offsets.items()
-                    if tp in mine
-                }
+                {TopicPartition(*tp): noted for tp, noted in offsets.items() if tp in mine}
             )
         except KafkaError as error:
             log.warning("a commit was not taken, the next one will do: %s", error)
@@ -348,6 +369,20 @@ class BatchConsumer(driver.Consumer):
         inner = self._thread._ensure_consumer()
         asked = asyncio.run_coroutine_threadsafe(inner.end_offsets([tp]), self._thread.thread_loop)
         return int((await asyncio.wrap_future(asked))[tp])
+
+    async def survey(self, changelogs: set[TP]) -> tuple[dict[TP, Mark], dict[TP, str]]:
+        """Ask the broker what it holds of changelogs, and what was committed beside them.
+
+        Returns:
+            A mark of each changelog's partition, and the note of each commit of this worker's
+            other partitions that has been made.
+        """
+        sources = {ensure_TP(tp) for tp in self.assignment()}
+        sources = {tp for tp in sources if tp.topic not in self.app.tables.changelog_topics}
+        asked = asyncio.run_coroutine_threadsafe(
+            self._thread.survey(changelogs, sources), self._thread.thread_loop
+        )
+        return await asyncio.wrap_future(asked)
 
     def handled(self, tp: TP, end: int, handled_to: int) -> bool:
         """Whether all records before an offset have been handled by their agent.
@@ -586,6 +621,12 @@ class BatchConsumer(driver.Consumer):
                     self._partitions.get(tp, _Partition()).confirm(offset)
         return done
 
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit, and note how far the changelogs reach: see `streams.changelogs`."""
+        note = self.app.tables.note
+        noted = {tp: OffsetAndMetadata(at, note(tp.partition)) for tp, at in offsets.items()}
+        return bool(await super()._commit(noted))
+
     async def wait_empty(self) -> None:
         """Commit what is acknowledged; batches that are not come again to the next owner."""
         await self.commit_and_end_transactions()
@@ -646,9 +687,11 @@ class BatchApp(faust.App):
         batched_topics: their names.
         batch_max: records in a batch at most.
         batches_in_flight: unacknowledged batches of a partition at most.
+        application: its name, without the prefix of the topics.
         broker_wait_s: how long a broker that is away is waited for at the start.
     """
 
+    application: str = ""
     broker_wait_s: float = 0
     batched_topics: frozenset[str] = frozenset()
     batch_max: int = 1_000

@@ -35,6 +35,7 @@ class BatchTable:
     def __init__(
         self, app: Any, name: str, *, partitions: int, cache_mib: int, buffer_mib: int, about: str
     ) -> None:
+        self._app = app
         self.table = app.Table(
             name,
             partitions=partitions,
@@ -90,3 +91,4 @@ class BatchTable:
         offset = delivered.get((self.changelog, partition))
         if offset is not None:
             self.table.data.set_persisted_offset(TP(self.changelog, partition), offset)
+            self._app.tables.delivered(TP(self.changelog, partition), offset)

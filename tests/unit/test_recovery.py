@@ -1,6 +1,5 @@
 """Changelog records into tables, batch by batch; tables that cannot be trusted."""
 
-import asyncio
 import gc
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ import pytest
 from faust.stores.rocksdb import RocksDBOptions
 from faust.types import TP
 
+from streams.changelogs import Mark, encode
 from streams.recovery import BatchRecovery, _check, newest
 from tables.rocksdb import Store, set_aside
 
@@ -178,41 +178,146 @@ async def test_a_table_with_more_to_do_takes_the_stock_path(store: _Store) -> No
     assert recovery.take(fetched, None) == fetched
 
 
+# -- copies and changelogs that cannot be trusted
+
+
+class _Refused(Exception):  # noqa: N818
+    """The worker would have stopped."""
+
+
+def _consumer(mark: Mark, notes: dict[TP, str] | None = None) -> Any:
+    async def starts(*tps: TP) -> dict[TP, int]:
+        return dict.fromkeys(tps, mark.start)
+
+    async def survey(tps: set[TP]) -> Any:
+        return dict.fromkeys(tps, mark), notes or {}
+
+    return SimpleNamespace(survey=survey, earliest_offsets=starts)
+
+
+async def _build(recovery: BatchRecovery, consumer: Any) -> None:
+    async def fail(error: Exception) -> None:
+        raise _Refused(str(error))
+
+    recovery.app.fail = fail
+    recovery.app.application, recovery.app.conf.id = "bedside", "icu.bedside"
+    await recovery._build_offsets(consumer, {FIRST}, recovery.active_offsets, "active")
+
+
+def _with_copy(store: _Store, offset: int | None) -> BatchRecovery:
+    recovery = _recovery(store)
+    store._db_for_partition(0).put(b"a", b"1")
+    recovery.active_offsets[FIRST] = offset
+    return recovery
+
+
 @pytest.mark.parametrize("offset", [4, 1_000])
 async def test_a_copy_that_is_ahead_of_its_changelog_is_set_aside(
     store: _Store, offset: int
 ) -> None:
-    recovery = _recovery(store)
-    store._db_for_partition(0).put(b"a", b"of another log")
-    store.set_persisted_offset(FIRST, offset)
-    recovery.active_offsets[FIRST] = offset
+    recovery = _with_copy(store, offset)
 
-    async def ends(*tps: TP) -> dict[TP, int]:
-        return dict.fromkeys(tps, 4)
-
-    async def starts(*tps: TP) -> dict[TP, int]:
-        return dict.fromkeys(tps, 0)
-
-    consumer = SimpleNamespace(highwaters=ends, earliest_offsets=starts)
-    await recovery._build_offsets(consumer, {FIRST}, recovery.active_offsets, "active")
+    await _build(recovery, _consumer(Mark("", 0, 4)))
 
     assert recovery.active_offsets[FIRST] == -1
     assert store.load(0, b"a") is None
     assert (store.folder / "windows-0.db.aside").is_dir()
 
 
-async def test_a_copy_that_is_as_far_as_its_changelog_is_kept(store: _Store) -> None:
-    recovery = _recovery(store)
-    recovery.active_offsets[FIRST] = 3
-    ends = asyncio.Future[dict[TP, int]]()
-    ends.set_result({FIRST: 4})
-    starts = asyncio.Future[dict[TP, int]]()
-    starts.set_result({FIRST: 0})
-    consumer = SimpleNamespace(highwaters=lambda *_: ends, earliest_offsets=lambda *_: starts)
+@pytest.mark.parametrize("topic_id", ["", "first"])
+async def test_a_copy_that_is_as_far_as_its_changelog_is_kept(store: _Store, topic_id: str) -> None:
+    recovery = _with_copy(store, 3)
 
-    await recovery._build_offsets(consumer, {FIRST}, recovery.active_offsets, "active")
+    for _ in range(2):
+        await _build(recovery, _consumer(Mark(topic_id, 0, 4)))
 
     assert recovery.active_offsets[FIRST] == 3
+    assert store.load(0, b"a") == b"1"
+
+
+@pytest.mark.parametrize("offset", [3, None])
+async def test_a_copy_of_a_topic_that_was_made_anew_is_set_aside_however_long_that_is(
+    store: _Store, offset: int | None
+) -> None:
+    recovery = _with_copy(store, offset)
+    await _build(recovery, _consumer(Mark("first", 0, 4)))
+
+    await _build(recovery, _consumer(Mark("second", 0, 1_000)))
+
+    assert recovery.active_offsets[FIRST] == -1
+    assert store.load(0, b"a") is None
+    store.close()
+    store._db_for_partition(0).put(b"a", b"2")
+    await _build(recovery, _consumer(Mark("second", 0, 1_000)))
+    assert store.load(0, b"a") == b"2", "the new copy is of the new topic"
+
+
+NOTE = encode({TABLE: Mark("first", 0, 4)})
+
+
+async def test_a_changelog_that_lacks_what_was_committed_stops_the_worker_and_touches_nothing(
+    store: _Store,
+) -> None:
+    recovery = _with_copy(store, 3)
+
+    with pytest.raises(_Refused) as refused:
+        await _build(recovery, _consumer(Mark("second", 0, 0), {READINGS: NOTE}))
+
+    said = str(refused.value)
+    assert f"{TABLE}-0 was made anew" in said
+    assert "Stop all workers of group icu.bedside, run `vigil rebuild bedside`" in said
+    assert store.load(0, b"a") == b"1"
+    assert not recovery._trusted
+
+
+async def test_a_changelog_that_holds_what_was_committed_is_marked(store: _Store) -> None:
+    recovery = _with_copy(store, 3)
+
+    await _build(recovery, _consumer(Mark("first", 0, 9), {READINGS: NOTE}))
+
+    assert recovery._trusted
+    assert recovery.tables.marks == {FIRST: Mark("first", 0, 9)}
+
+
+@pytest.mark.parametrize("note", ["", encode({"of-no-table": Mark("first", 0, 4)})])
+async def test_a_commit_without_a_note_of_a_changelog_is_no_reason_to_stop(
+    store: _Store, note: str
+) -> None:
+    recovery = _with_copy(store, None)
+
+    await _build(recovery, _consumer(Mark("second", 0, 0), {READINGS: note}))
+
+    assert recovery._trusted
+
+
+async def test_a_standby_copy_of_a_topic_that_was_made_anew_is_set_aside_and_stops_nobody(
+    store: _Store,
+) -> None:
+    recovery = _recovery(store)
+    store._db_for_partition(1).put(b"a", b"1")
+    for topic_id in "first", "second":
+        consumer = _consumer(Mark(topic_id, 0, 9), {READINGS: NOTE})
+        recovery.standby_offsets[SECOND] = 3
+        await recovery._build_offsets(consumer, {SECOND}, recovery.standby_offsets, "standby")
+
+    assert recovery.standby_offsets[SECOND] == -1
+    assert store.load(1, b"a") is None
+
+
+async def test_nothing_is_scored_where_the_look_at_the_changelogs_came_to_no_end(
+    store: _Store,
+) -> None:
+    recovery = _recovery(store)
+
+    async def fail(error: Exception) -> None:
+        raise _Refused(str(error))
+
+    recovery.app.fail = fail
+    recovery.app.application, recovery.app.conf.id = "bedside", "icu.bedside"
+    recovery.app.consumer = _consumer(Mark("second", 0, 0), {READINGS: NOTE})
+
+    with pytest.raises(_Refused):
+        await recovery.on_recovery_completed()
 
 
 def test_what_was_written_is_there_after_a_clean_stop_although_nothing_is_logged(
