@@ -6,8 +6,8 @@ out, to the last bit.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import chain
 from operator import attrgetter
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ from bench.job import SMALL_FIELDS, Result
 
 __all__ = ["LastTwo"]
 
-_values = attrgetter("sequence", *SMALL_FIELDS)
 _WIDTH = 1 + len(SMALL_FIELDS)
+_pack = Struct(f"{_WIDTH}d").pack
 _PULSE, _TEMPERATURE, _HEART, _RESP = range(1, _WIDTH)
 _ROOM = 1024
 
@@ -47,8 +47,18 @@ class LastTwo:
         Returns:
             Their `Result`s, and key and state of every patient that was touched.
         """
-        values = chain.from_iterable(map(_values, readings))
-        rows = np.fromiter(values, np.float64, _WIDTH * len(readings)).reshape(-1, _WIDTH)
+        # read by name, one by one: faster than any way around a loop
+        packed = [
+            _pack(
+                reading.sequence,
+                reading.MDC_PULS_OXIM_PULS_RATE_Result,
+                reading.MDC_TEMP_Result,
+                reading.MDC_ECG_HEART_RATE_Result,
+                reading.MDC_TTHOR_RESP_RATE_Result,
+            )
+            for reading in readings
+        ]
+        rows = np.frombuffer(b"".join(packed)).reshape(-1, _WIDTH)
         slots = self._slots_of(keys)
         # readings by patient, each patient's in their order; the last one of each
         order = np.argsort(slots, kind="stable")

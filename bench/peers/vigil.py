@@ -11,7 +11,7 @@ import msgspec
 import uvloop
 
 from agents.work import Work, finish
-from bench.job import Reading
+from bench.job import Reading, encode
 from bench.peers.last_two import LastTwo
 from bench.peers.task import Task, began, run
 from config.settings import Settings
@@ -23,7 +23,7 @@ from tables.store import BatchTable
 
 __all__: list[str] = []
 
-_decoder, _encoder = msgspec.json.Decoder(Reading), msgspec.json.Encoder()
+_decode = msgspec.json.Decoder(Reading).decode
 #: The larger a batch, the fewer writes a patient. Only a backlog fills one: at a steady rate it is
 #: what has arrived since the last.
 _BATCH_MAX = 10_000
@@ -67,9 +67,11 @@ class Job:
         if partition not in self._patients:
             self._patients[partition] = LastTwo(partial(self._table.load, partition))
         outbox = Outbox(self._app.batch_producer)
-        keys: list[Any] = [record.key for record in batch.records]
-        results, writes = self._patients[partition].take(keys, _readings(batch.records))
-        outbox.extend(self._output, partition, zip(keys, _lines(results), strict=True))
+        records: list[Any] = batch.records
+        keys = [record.key for record in records]
+        readings = [_decode(record.value) for record in records]
+        results, writes = self._patients[partition].take(keys, readings)
+        outbox.extend(self._output, partition, zip(keys, map(encode, results), strict=True))
         self._table.store(partition, writes, outbox)
         acks = await outbox.hand_over()
         self._app.add_future(self._finish(Work(event), acks, batch))
@@ -81,21 +83,6 @@ class Job:
         if not batch.stale:
             self._table.stored(batch.tp.partition, delivered)
         work.done()
-
-
-def _readings(records: list[Any]) -> list[Any]:
-    """Decode a batch in one go; one by one where a value has lines of its own."""
-    values = [record.value for record in records]
-    joined = b"\n".join(values)
-    if joined.count(b"\n") != len(values) - 1:
-        return [_decoder.decode(value) for value in values]
-    readings: list[Any] = _decoder.decode_lines(joined)
-    return readings
-
-
-def _lines(results: list[Any]) -> list[bytes]:
-    """Encode a batch in one go: in JSON a line feed is escaped, so each line is a result."""
-    return _encoder.encode_lines(results).split(b"\n")[:-1]
 
 
 def main(task: Task) -> None:
