@@ -53,7 +53,7 @@ class AdmissionsAgent:
     async def run(self, stream: Any) -> None:
         """Take a batch, keep the stays, send what is not ours."""
         async for event in stream.noack().events():
-            if await self._app.consumer.owned(event.value):
+            if await self._app.consumer.begin(event.value):
                 try:
                     await self._keep(event)
                 except Exception as error:

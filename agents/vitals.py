@@ -101,7 +101,7 @@ class VitalsAgent:
                 return
             self._caught_up.add(partition)
 
-        if not await self._app.consumer.owned(batch):
+        if not await self._app.consumer.begin(batch):
             return
         results = Results()
         if sorted_.own.keys:

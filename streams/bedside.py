@@ -171,8 +171,8 @@ class Bedside:
         )
         results = Results(writes=applied.writes)
         results.largest_state = max((len(state) for _, state in applied.writes), default=0)
-        values, counts = np.unique(applied.outcomes, return_counts=True)
-        results.counts = {_OUTCOMES[int(v)]: int(c) for v, c in zip(values, counts, strict=True)}
+        counts = np.bincount(applied.outcomes).tolist()
+        results.counts = {_OUTCOMES[value]: n for value, n in enumerate(counts) if n}
 
         answered = (applied.outcomes != LATE) & (applied.outcomes != REPEATED)
         results.late = [

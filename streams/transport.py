@@ -18,7 +18,7 @@ of acknowledged batches, whatever order they finish in; it is the offset after t
 the last of them, so gaps that compaction or transactions leave in the offsets do not matter.
 
 **Back-pressure.** While ``batches_in_flight`` batches of a partition wait for acknowledgement it is
-not fetched from. Other partitions go on.
+not fetched from, nor while its newest one is small and not begun. Other partitions go on.
 
 **Rebalance, suspension, shutdown.** Batches of a revoked partition are forgotten: a late
 acknowledgement changes nothing, their records come again to whoever owns the partition. Such a
@@ -120,6 +120,7 @@ class Batch:
     Attributes:
         tp: topic and partition.
         records: with keys and values as they came.
+        begun: its agent works on it.
         acked: everything that came of it is with the broker.
         stale: its partition has been revoked since; state must not be touched for it any more.
         fetched_at: monotonic time in seconds.
@@ -127,6 +128,7 @@ class Batch:
 
     tp: TP
     records: list[Record]
+    begun: bool = False
     acked: bool = False
     stale: bool = False
     fetched_at: float = field(default_factory=monotonic)
@@ -172,16 +174,26 @@ _SWITCH_S = 0.0005
 _LOOK_AGAIN_S = 0.01
 _FETCH_WAIT_MS = 20
 _HELD_UP_S = 0.003
+_LITTLE_BYTES = 64 * 1024
+_HELD_UP_BY_LITTLE_S = 0.02
 _ABOUT_TO_BE_ACTIVE_S = 0.01
 _NOT_A_MEMBER = (UnknownMemberIdError.errno, IllegalGenerationError.errno)
 
 
 class _Fetched(dict[Any, Any]):
-    """What aiokafka has fetched and not yet handed over; its records are made by `_record`."""
+    """What aiokafka has fetched and not yet handed over; its records are made by `_record`.
+
+    A little is taken within milliseconds, and fetched for again together with everything else. If
+    the next fetch were sent without its partition, it would wait at the broker for records of
+    topics that seldom have any, and the partition for its end.
+    """
 
     def __setitem__(self, tp: Any, result: Any) -> None:
         if isinstance(result, FetchResult):
-            result._partition_records._consumer_record = _record
+            fetched = result._partition_records
+            fetched._consumer_record = _record
+            if fetched._records.size_in_bytes() < _LITTLE_BYTES:
+                result._backoff = _HELD_UP_BY_LITTLE_S
         super().__setitem__(tp, result)
 
 
@@ -398,8 +410,10 @@ class BatchConsumer(driver.Consumer):
         fetched_to = max(self._expected[tp], self._fetched_to.get(tp, 0))
         return max(handled_to, self.resumed_at(tp)) >= fetched_to
 
-    async def owned(self, batch: Batch) -> bool:
-        """Tell whether a batch's partition is surely still this worker's, before state is written.
+    async def begin(self, batch: Batch) -> bool:
+        """Begin with a batch; tell whether its partition is surely still this worker's.
+
+        An agent asks before it writes state, and gives the batch up where it is told no.
 
         A worker that was stopped for longer than its session wakes up with batches in hand, while
         another has long gone on with its partitions: what it wrote to a changelog now would take
@@ -410,8 +424,11 @@ class BatchConsumer(driver.Consumer):
             if batch.stale:
                 return False
             if self.app.lease.runs:
-                return True
+                break
             await asyncio.sleep(_LOOK_AGAIN_S)
+        batch.begun = True
+        self._make_room(batch.tp)
+        return True
 
     def oldest_work(self) -> float | None:
         """Monotonic time of the oldest thing that is fetched and not committed; None: nothing."""
@@ -561,8 +578,28 @@ class BatchConsumer(driver.Consumer):
             self._expected[tp] = message.value.end
             partition = self._partitions.setdefault(tp, _Partition())
             partition.waiting.append(message.value)
-            if len(partition.waiting) >= self.app.batches_in_flight:
+            if self._is_full(partition):
                 self.on_buffer_full(tp)
+
+    def _is_full(self, partition: _Partition) -> bool:
+        """Whether more of a partition would only wait here.
+
+        Until its newest batch is begun, what follows waits as well at the broker, and comes as one
+        batch: the busier the agents, the larger the batches, and the less a record costs. Where
+        there is enough for whole batches anyway, they come ahead.
+        """
+        if not partition.waiting:
+            return False
+        newest = partition.waiting[-1]
+        small = len(newest.records) < self.app.batch_max
+        return len(partition.waiting) >= self.app.batches_in_flight or (small and not newest.begun)
+
+    def _make_room(self, tp: TP) -> None:
+        """Fetch from a partition again, where it is not full any more."""
+        if tp in self._buffered_partitions and not self._is_full(self._partitions[tp]):
+            self.on_buffer_drop(tp)
+            self._released.set()
+            self._thread.look_again()
 
     # -- acknowledging and committing
 
@@ -578,14 +615,9 @@ class BatchConsumer(driver.Consumer):
             return bool(super().ack(message))
         if batch.acked or batch.stale:
             return False
-        message.acked = batch.acked = True
-        partition = self._partitions[batch.tp]
-        partition.settle()
-        held_back = batch.tp in self._buffered_partitions
-        if held_back and len(partition.waiting) < self.app.batches_in_flight:
-            self.on_buffer_drop(batch.tp)
-            self._released.set()
-            self._thread.look_again()
+        message.acked = batch.acked = batch.begun = True
+        self._partitions[batch.tp].settle()
+        self._make_room(batch.tp)
         return True
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:

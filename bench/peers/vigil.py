@@ -55,7 +55,7 @@ class Job:
             if self._app.consumer.assignment_number != self._assignment:
                 self._assignment = self._app.consumer.assignment_number
                 self._patients.clear()
-            if not await self._app.consumer.owned(batch):
+            if not await self._app.consumer.begin(batch):
                 continue
             try:
                 await self._handle(event, batch)

@@ -157,7 +157,7 @@ class Consumer:
         """Everything up to the end was fetched, but for markers that are never delivered."""
         return handled_to >= end - self.markers[tp]
 
-    async def owned(self, batch: Batch) -> bool:
+    async def begin(self, batch: Batch) -> bool:
         """The partition is this worker's until the batch is stale."""
         return not batch.stale
 

@@ -27,13 +27,38 @@ class Consumer(BatchConsumer):
     """The bookkeeping alone: no thread, no broker."""
 
     def __init__(self) -> None:
-        self.app = SimpleNamespace(batched_topics=frozenset({MINE.topic}), lease=Lease(60))
+        self.app = SimpleNamespace(
+            batched_topics=frozenset({MINE.topic}),
+            lease=Lease(60),
+            batch_max=3,
+            batches_in_flight=4,
+            in_recovery=False,
+        )
+        self._partitions, self._buffered_partitions = {}, set()
+        self._active_partitions = {MINE}
+        self._released = asyncio.Event()
+        self.woken = 0
+        self._thread = SimpleNamespace(look_again=self._look_again)
         self._expected, self._positions = {MINE: 5, OTHER: 5}, {MINE: 5, OTHER: 5}
         self._fetched_to, self._gaps, self._resumed_at = {}, {}, {MINE: 5}
         self.sought: list[tuple[TP, int]] = []
 
     async def seek(self, partition: TP, offset: int) -> None:
         self.sought.append((partition, offset))
+
+    def _look_again(self) -> None:
+        self.woken += 1
+
+    def deliver(self, *offsets: int) -> SimpleNamespace:
+        """Deliver a batch as `getmany` does; return its message."""
+        message = SimpleNamespace(value=Batch(MINE, [record(offset) for offset in offsets]))
+        self._track(MINE, message)
+        return message
+
+    @property
+    def fetches(self) -> bool:
+        """Whether the partition is fetched from."""
+        return MINE in self._get_active_partitions()
 
 
 @pytest.fixture
@@ -93,6 +118,56 @@ def test_positions_from_before_a_seek_tell_nothing(consumer: Consumer) -> None:
     assert not consumer.handled(MINE, 5, 5)
 
 
+# -- back-pressure
+
+
+async def test_what_follows_a_small_batch_waits_at_the_broker_until_that_is_begun(
+    consumer: Consumer,
+) -> None:
+    consumer.app.lease.begin(monotonic())
+    first = consumer.deliver(5)
+    assert not consumer.fetches
+    assert await consumer.begin(first.value)
+    assert consumer.fetches
+    assert consumer.woken == 1, "a fetch that is under way may have its records"
+    consumer.deliver(6, 7)
+    assert not consumer.fetches
+
+
+def test_whole_batches_come_ahead_until_as_many_wait_as_may_be_in_flight(
+    consumer: Consumer,
+) -> None:
+    messages = []
+    for start in range(5, 17, 3):
+        assert consumer.fetches
+        messages.append(consumer.deliver(start, start + 1, start + 2))
+    assert not consumer.fetches
+    for message in messages:
+        message.value.begun = True
+    consumer.ack(messages[1])
+    assert not consumer.fetches, "the one before it is not done"
+    consumer.ack(messages[0])
+    assert consumer.fetches
+
+
+def test_a_small_batch_that_is_acknowledged_without_being_begun_holds_up_nothing(
+    consumer: Consumer,
+) -> None:
+    consumer.ack(consumer.deliver(5))
+    assert consumer.fetches
+    assert consumer.woken == 1
+
+
+async def test_a_small_batch_that_is_given_up_does_not_count_when_the_partition_comes_back(
+    consumer: Consumer,
+) -> None:
+    consumer.deliver(5)
+    consumer._forget([MINE])
+    for start in (5, 8):
+        consumer.deliver(start, start + 1, start + 2)
+    assert not consumer._is_full(consumer._partitions[MINE])
+
+
 # -- the lease
 
 
@@ -100,13 +175,13 @@ def a_batch() -> Batch:
     return Batch(MINE, [record(5)])
 
 
-async def test_a_batch_is_owned_while_the_last_heartbeat_is_young(consumer: Consumer) -> None:
+async def test_a_batch_is_begun_while_the_last_heartbeat_is_young(consumer: Consumer) -> None:
     consumer.app.lease.begin(monotonic())
-    assert await consumer.owned(a_batch())
+    assert await consumer.begin(a_batch())
 
 
 async def test_after_a_long_sleep_a_batch_waits_for_a_heartbeat(consumer: Consumer) -> None:
-    waiting = asyncio.create_task(consumer.owned(a_batch()))
+    waiting = asyncio.create_task(consumer.begin(a_batch()))
     await asyncio.sleep(0.02)
     assert not waiting.done()
     consumer.app.lease.begin(monotonic())
@@ -118,7 +193,7 @@ async def test_after_a_long_sleep_a_batch_whose_partition_has_gone_is_given_up(
     consumer: Consumer,
 ) -> None:
     batch: Any = a_batch()
-    waiting = asyncio.create_task(consumer.owned(batch))
+    waiting = asyncio.create_task(consumer.begin(batch))
     await asyncio.sleep(0)
     batch.stale = True
     async with asyncio.timeout(1):
