@@ -10,8 +10,8 @@ import pytest
 from aiokafka.errors import IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 
+from streams.fetching import ConsumerThread
 from streams.lease import Lease
-from streams.transport import _ConsumerThread
 
 SESSION_S = 60
 
@@ -73,7 +73,7 @@ async def _told(lease: Lease, request: Any, error: int = 0) -> None:
         return SimpleNamespace(error_code=error)
 
     thread: Any = SimpleNamespace(app=SimpleNamespace(lease=lease))
-    await _ConsumerThread._ask_group(thread, send, request)
+    await ConsumerThread._ask_group(thread, send, request)
 
 
 async def test_an_assignment_begins_it_and_heartbeats_renew_it(lease: Lease) -> None:
@@ -108,5 +108,5 @@ async def test_it_ends_before_the_worker_says_that_it_leaves(lease: Lease) -> No
         return SimpleNamespace(error_code=0)
 
     thread: Any = SimpleNamespace(app=SimpleNamespace(lease=lease))
-    await _ConsumerThread._ask_group(thread, send, LEAVE)
+    await ConsumerThread._ask_group(thread, send, LEAVE)
     assert not lease.runs

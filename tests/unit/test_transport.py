@@ -10,9 +10,10 @@ from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 from yarl import URL
 
+from streams.fetching import Record
 from streams.lease import Lease
 from streams.patience import connected
-from streams.transport import Batch, BatchConsumer, Record
+from streams.transport import Batch, BatchConsumer
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +35,8 @@ class Consumer(BatchConsumer):
             batches_in_flight=4,
             in_recovery=False,
         )
-        self._partitions, self._buffered_partitions = {}, set()
+        self._partitions = {}
+        self._buffered_partitions: set[TP] = set()
         self._active_partitions = {MINE}
         self._released = asyncio.Event()
         self.woken = 0
