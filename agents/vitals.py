@@ -177,7 +177,13 @@ class VitalsAgent:
 
     async def _route(self) -> None:
         async with self._routing:  # what is released first is handed over first
-            released = self._merger.release(monotonic() * 1000, self._at_end)
+            # Of a stale batch earlier strays may have been given up with the producer: one that
+            # arrived before them would make them repeats when the next owner sends them.
+            released = [
+                stray
+                for stray in self._merger.release(monotonic() * 1000, self._at_end)
+                if not stray[2].stale
+            ]
             if not released:
                 return
             topic = self._topics.vitals_routed

@@ -16,6 +16,11 @@ class Work:
         self._event = event
         self._parts = 1
 
+    @property
+    def stale(self) -> bool:
+        """Whether the batch's partition was revoked: its next owner does it all again."""
+        return bool(self._event.value.stale)
+
     def split(self) -> None:
         """Count another part."""
         self._parts += 1

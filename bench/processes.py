@@ -86,4 +86,5 @@ class Worker:
         """What went wrong first and what came last, for a failure to explain itself."""
         lines = self.log.read_text(errors="replace").splitlines()
         wrong = [line for line in lines if '"info"' not in line]
-        return "\n".join([line[:3000] for line in wrong[:3]] + ["…"] + lines[-3:])
+        why = [line for line in wrong if '"critical"' in line]
+        return "\n".join([line[:3000] for line in wrong[:3]] + ["…"] + why[-1:] + lines[-3:])

@@ -95,9 +95,8 @@ class Settings(BaseSettings):
         10.0, gt=0, description="After this a dead worker is replaced."
     )
     standby_replicas: int = Field(0, ge=0, description="Warm copies of each table's partition.")
-    rocksdb_cache_mib: int = Field(16, ge=1, description="Block cache of a worker, for all tables.")
     rocksdb_buffer_mib: int = Field(
-        128, ge=1, description="Write buffers of a worker, for all tables."
+        128, ge=1, description="Write buffers of a worker, for all tables and partitions."
     )
     web_host: str = Field("127.0.0.1", description="Where /live, /ready and /metrics answer.")
     web_port: int = Field(

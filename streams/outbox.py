@@ -124,7 +124,7 @@ def _waiting(producer: AIOKafkaProducer, tp: TopicPartition) -> Any | None:
 async def _offsets(
     sent: dict[tuple[str, int], tuple[list[asyncio.Future[Any]], int]],
 ) -> dict[tuple[str, int], int]:
-    # all at once: where one fails the others have been waited for, too
+    # all at once: where one fails, nobody is left to hear of the others
     await asyncio.gather(*(future for futures, _ in sent.values() for future in futures))
     # the broker tells the offset of the first record of a batch
     return {at: int(futures[-1].result().offset) + last for at, (futures, last) in sent.items()}

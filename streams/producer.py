@@ -107,6 +107,8 @@ class OneProducer(AIOKafkaProducer):
         accumulator, sender = self._message_accumulator, self._sender
         undelivered = self._undelivered()
         accumulator._batches.clear()
+        # those that wait for another try are not there, and take themselves out when they fail
+        accumulator._pending_batches.update(undelivered)
         accumulator._exception = error
         for batch in undelivered:
             batch.failure(error)
@@ -311,7 +313,15 @@ class BatchProducer(driver.Producer):
         if before is None or gate is None:
             return
         await before.settle(self.app.lease, self.app.lease.margin_s)
-        self._give_up(before, gate)
+        if self._producer is not before:  # stopped meanwhile
+            return
+        # Nothing is waited for until the next producer is there: what an agent sends from here on
+        # would otherwise be refused, or belong to the assignment that is over.
+        if count := self._give_up(before, gate):
+            log.warning(
+                "%d record batches were not delivered while the partitions were surely this "
+                "worker's: they are given up, and the next owner makes them again", count,
+            )  # fmt: skip
         self._producer = self._new_producer()
         self._producer.follow(before)
 
@@ -322,11 +332,7 @@ class BatchProducer(driver.Producer):
         await super().on_stop()
 
     @staticmethod
-    def _give_up(producer: OneProducer, gate: Gate) -> None:
+    def _give_up(producer: OneProducer, gate: Gate) -> int:
         count = producer.give_up()
         gate.cut()
-        if count:
-            log.warning(
-                "%d record batches were not delivered while the partitions were surely this "
-                "worker's: they are given up, and the next owner makes them again", count,
-            )  # fmt: skip
+        return count

@@ -158,11 +158,12 @@ class BatchRecovery(Recovery):
     async def _build_offsets(
         self, consumer: Any, tps: set[TP], destination: Any, title: str
     ) -> None:
+        tps = set(tps)  # a rebalance changes Faust's own meanwhile
         if title == "active":
             marks = await self._trust(consumer)
         else:
             marks, _ = await consumer.survey(tps)
-        for tp in tps:
+        for tp in tps & marks.keys():
             path, offset, mark = self._path(tp), destination[tp], marks[tp]
             why = "" if path is None else _foreign(path, mark)
             if not why and offset is not None and offset >= mark.end:
@@ -185,7 +186,7 @@ class BatchRecovery(Recovery):
 
     async def _trust(self, consumer: Any) -> Mapping[TP, Mark]:
         """Stop the worker where a changelog lacks what a commit says it holds; return the marks."""
-        found, notes = await consumer.survey(self.active_tps)
+        found, notes = await consumer.survey(set(self.active_tps))
         lost = {
             f"{tp.topic}-{tp.partition} {said}"
             for source, note in notes.items()

@@ -25,6 +25,7 @@ from aiokafka.protocol.types import (
 __all__ = ["topic_ids"]
 
 _ASK_AGAIN_S = 0.1
+_GIVE_UP_S = 30
 
 
 class _Uuid(AbstractType):
@@ -115,27 +116,29 @@ async def topic_ids(client: Any, topics: Iterable[str]) -> dict[str, str]:
 
     Raises:
         aiokafka.errors.KafkaError: it will not tell.
+        TimeoutError: it did not tell in time.
     """
     names = sorted(topics)
     if not names:
         return {}
-    while True:
-        try:
-            # not behind a fetch
-            response = await client.send(
-                client.get_random_node(), _Request(names), group=ConnectionGroup.COORDINATION
-            )
-            for code, name, *_ in response.topics:
-                if code:
-                    raise for_code(code)(name)
-        except NotImplementedError:  # older than Kafka 2.8
-            return dict.fromkeys(names, "")
-        except KafkaError as error:
-            if not error.retriable:
-                raise
-            await asyncio.sleep(_ASK_AGAIN_S)
-        else:
-            return {name: _text(topic_id) for _, name, topic_id, *_ in response.topics}
+    async with asyncio.timeout(_GIVE_UP_S):
+        while True:
+            try:
+                # not behind a fetch
+                response = await client.send(
+                    client.get_random_node(), _Request(names), group=ConnectionGroup.COORDINATION
+                )
+                for code, name, *_ in response.topics:
+                    if code:
+                        raise for_code(code)(name)
+            except NotImplementedError:  # older than Kafka 2.8
+                return dict.fromkeys(names, "")
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                await asyncio.sleep(_ASK_AGAIN_S)
+            else:
+                return {name: _text(topic_id) for _, name, topic_id, *_ in response.topics}
 
 
 def _text(topic_id: bytes) -> str:

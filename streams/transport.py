@@ -469,11 +469,13 @@ class BatchConsumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Commit and forget; nothing that was sent arrives once this is over."""
-        await super().on_partitions_revoked(revoked)
-        self._forget(revoked)
-        if revoked:
-            await self.app.producer.revoke()
-        self.app.lease.end()
+        try:
+            await super().on_partitions_revoked(revoked)
+            self._forget(revoked)
+            if revoked:
+                await self.app.producer.revoke()
+        finally:  # aiokafka joins the group again, whatever is raised here
+            self.app.lease.end()
 
     def _forget(self, tps: Iterable[TP]) -> None:
         for tp in tps:

@@ -10,9 +10,9 @@ the rest from the changelog. A clean stop flushes. It is also less work for each
 
 **Point lookups.** A key is nearly always there and never looked for by range: full Bloom filters,
 for write buffers as well, and blocks as they are (states are compact already). What is read goes
-into the memory in front of the table and is not asked for again soon, so it does not enter the
-block cache. Cache and write buffers are the process's, so that memory does not grow with the number
-of partitions; write buffers are large, because what is overwritten in one never goes to disk.
+into the memory in front of the table and is not asked for again soon, so there is no block cache
+but the system's. Write buffers are the process's, so that memory does not grow with the number of
+partitions; and large, because what is overwritten in one never goes to disk.
 
 **Damage.** A database that cannot be opened is set aside and made anew, which restores it from the
 changelog. One that fails while it is read is marked; the worker stops, and sets it aside when it
@@ -43,18 +43,12 @@ _BLOOM_BITS = 10
 _DAMAGED = "vigil-damaged"
 #: A file handle and its index are kept for so many files of a database; it has a file for 64 MiB.
 _OPEN_FILES = 256
-
-
 #: Bytes of one write buffer.
 _LARGEST_BUFFER = 32 * 1024 * 1024
+#: A write buffer grows by so much: a database that is idle costs one, and the filter.
+_ARENA_BLOCK = 64 * 1024
 #: Of a write buffer, for its Bloom filter.
-_BLOOM_PART = 0.05
-
-
-@lru_cache
-def _cache(size: int) -> Any:
-    """Return the block cache that all databases of this process share."""
-    return rocksdict.Cache(size)
+_BLOOM_PART = 0.01
 
 
 @lru_cache
@@ -110,7 +104,7 @@ class Store(faust_rocksdb.Store):
     def _open(self, path: Path) -> Any:
         given = self.rocksdb_options
         blocks = rocksdict.BlockBasedOptions()
-        blocks.set_block_cache(_cache(given.block_cache_size))
+        blocks.disable_cache()
         blocks.set_bloom_filter(_BLOOM_BITS, block_based=False)
         options = rocksdict.Options(raw_mode=True)
         options.create_if_missing(True)
@@ -121,15 +115,14 @@ class Store(faust_rocksdb.Store):
         options.set_max_write_buffer_number(given.max_write_buffer_number)
         options.set_memtable_prefix_bloom_ratio(_BLOOM_PART)
         options.set_memtable_whole_key_filtering(True)
+        options.set_arena_block_size(_ARENA_BLOCK)
         options.set_level_compaction_dynamic_level_bytes(True)
         options.set_max_open_files(_OPEN_FILES)
         # its own log: little, and not a new file at every start
         options.set_keep_log_file_num(2)
         options.set_max_log_file_size(1024 * 1024)
         database = rocksdict.Rdict(str(path), options=options)
-        uncached = rocksdict.ReadOptions()
-        uncached.fill_cache(False)
-        database.set_read_options(uncached)
+        database.set_read_options(rocksdict.ReadOptions())
         unlogged = rocksdict.WriteOptions()
         unlogged.disable_wal = True
         database.set_write_options(unlogged)

@@ -49,8 +49,7 @@ class Stays:
 
     Args:
         load: reads states.
-        capacity: how many are kept at least, at most twice as many; no fewer than admissions
-            come in a batch, which are in memory before they are in the store.
+        capacity: how many are kept at least, and twice as many at most.
     """
 
     def __init__(self, load: Load, *, capacity: int) -> None:

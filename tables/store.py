@@ -27,13 +27,12 @@ class BatchTable:
         app: the application.
         name: of the table.
         partitions: as many as the topics have.
-        cache_mib: RocksDB's block cache, for all tables of the process.
         buffer_mib: RocksDB's write buffers, for all tables of the process.
         about: one line for people.
     """
 
     def __init__(
-        self, app: Any, name: str, *, partitions: int, cache_mib: int, buffer_mib: int, about: str
+        self, app: Any, name: str, *, partitions: int, buffer_mib: int, about: str
     ) -> None:
         self._app = app
         self.table = app.Table(
@@ -43,8 +42,7 @@ class BatchTable:
             value_type=bytes,
             help=about,
             options={
-                # Faust's defaults are 2 GiB and 3 x 64 MiB for every partition of every table
-                "block_cache_size": cache_mib * _MIB,
+                # Faust's default is 3 x 64 MiB for every partition of every table
                 "write_buffer_size": buffer_mib * _MIB,
                 "max_write_buffer_number": 2,
             },

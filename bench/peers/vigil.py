@@ -100,7 +100,6 @@ def main(task: Task) -> None:
         app,
         "kept",
         partitions=settings.partitions,
-        cache_mib=settings.rocksdb_cache_mib,
         buffer_mib=settings.rocksdb_buffer_mib,
         about="last two readings a patient",
     )

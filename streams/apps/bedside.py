@@ -42,13 +42,20 @@ def build(settings: Settings, model: RiskModel) -> VigilApp:
     topics = catalogue(settings)
     metrics.model.labels(model.name, model.version).set(1)
 
-    memory = {"cache_mib": settings.rocksdb_cache_mib, "buffer_mib": settings.rocksdb_buffer_mib}
-    partitions = settings.partitions
+    partitions, buffer_mib = settings.partitions, settings.rocksdb_buffer_mib
     window_table = BatchTable(
-        app, "windows", partitions=partitions, about="rolling window a patient", **memory
+        app,
+        "windows",
+        partitions=partitions,
+        buffer_mib=buffer_mib,
+        about="rolling window a patient",
     )
     stay_table = BatchTable(
-        app, "stays", partitions=partitions, about="admission facts a patient", **memory
+        app,
+        "stays",
+        partitions=partitions,
+        buffer_mib=buffer_mib,
+        about="admission facts a patient",
     )
     windows = Windows(
         window_table.load_all,

@@ -50,6 +50,8 @@ def rebuild(application: str, forget: bool, yes: bool, as_json: bool) -> None:
             f"Empty {', '.join(app.changelogs)} and read {', '.join(again)} from the beginning?",
             abort=True,
         )
+        # who answers takes a while
+        asyncio.run(_refuse_while_workers_run(chosen, app.conf.id))
     asyncio.run(_rebuild(chosen, app, again))
     if as_json:
         click.echo(json.dumps({"emptied": app.changelogs, "read_again": again}))

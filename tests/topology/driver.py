@@ -270,9 +270,12 @@ class Bench:
         self.failed = error
         raise FailedError from error
 
-    async def feed(self, agent: Any, *batches: list[Any]) -> list[Event]:
-        """Give an agent batches of records; return when it has handled them."""
-        events = [Event(Batch(TP(b[0].topic, b[0].partition), b)) for b in batches]
+    async def feed(self, agent: Any, *batches: list[Any] | Batch) -> list[Event]:
+        """Give an agent batches, or records for batches; return when it has handled them."""
+        events = [
+            Event(b if isinstance(b, Batch) else Batch(TP(b[0].topic, b[0].partition), b))
+            for b in batches
+        ]
         await agent.run(_Stream(events))
         await self.settle()
         return events

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaError
@@ -13,6 +14,7 @@ from streams.bedside import ORIGIN_HEADER
 from streams.deadletters import TooManyDeadLettersError
 from streams.partitions import partition_of
 from streams.producer import RevokedError
+from streams.transport import Batch
 from tests.topology.driver import NOW_MS, Bench, FailedError, record
 
 
@@ -84,6 +86,37 @@ async def test_a_result_that_a_rebalance_has_overtaken_stops_nobody_and_acknowle
     )
 
     assert bench.failed is None
+    assert not event.acked
+
+
+async def test_a_stray_of_a_batch_that_a_rebalance_has_overtaken_is_left_to_the_next_owner(
+    bench: Bench,
+) -> None:
+    """Sent now it would come before an earlier one that was given up, and make it a repeat."""
+    (own, elsewhere), handed_over = (_patient(0), _patient(1)), asyncio.Event()
+    send_batch = bench.producer.send_batch
+
+    async def wait_for_room(batch: Any, topic: str, *, partition: int) -> Any:
+        if topic == bench.topics.recommendations.name:
+            handed_over.set()
+            await revoked.wait()
+        return await send_batch(batch, topic, partition=partition)
+
+    bench.producer.send_batch = wait_for_room  # type: ignore[method-assign]
+    bench.consumer.assigned = {tp for tp in bench.consumer.assigned if tp.partition == 0}
+    revoked = asyncio.Event()
+    records = [
+        record("vitals", 0, _reading(elsewhere), None),
+        record("vitals", 1, _reading(own), own.encode()),
+    ]
+    batch = Batch(TP("vitals", 0), records)
+    feeding = asyncio.create_task(bench.feed(bench.score, batch))
+    await handed_over.wait()
+    batch.stale = True
+    revoked.set()
+    (event,) = await feeding
+
+    assert bench.sent(bench.topics.vitals_routed) == []
     assert not event.acked
 
 

@@ -1,5 +1,6 @@
 """Changelog records into tables, batch by batch; tables that cannot be trusted."""
 
+import asyncio
 import gc
 from pathlib import Path
 from types import SimpleNamespace
@@ -392,3 +393,30 @@ def test_tables_of_another_cluster_are_set_aside(tmp_path: Path) -> None:
     assert not (tmp_path / "windows-0.db").exists()
     assert (tmp_path / "windows-0.db.aside").is_dir()
     assert (tmp_path / "cluster-id").read_text() == "second\n"
+
+
+async def test_a_rebalance_while_the_broker_is_asked_changes_nothing_that_is_being_looked_at(
+    store: _Store,
+) -> None:
+    """Faust clears and fills its own set of partitions, and cancels this a little later."""
+    recovery = _with_copy(store, 4)
+    consumer = _consumer(Mark("", 0, 9))
+    answer, asked = asyncio.Event(), asyncio.Event()
+    survey = consumer.survey
+
+    async def slowly(tps: set[TP]) -> Any:
+        asked.set()
+        await answer.wait()
+        return await survey(tps)
+
+    consumer.survey = slowly
+    live = recovery.active_tps
+    building = asyncio.create_task(
+        recovery._build_offsets(consumer, live, recovery.active_offsets, "active")
+    )
+    await asked.wait()
+    live.clear()
+    live.add(SECOND)
+    answer.set()
+    await building
+    assert recovery.active_offsets[FIRST] == 4

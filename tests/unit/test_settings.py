@@ -58,7 +58,7 @@ def test_a_variable_sets_the_field_of_its_name(monkeypatch: pytest.MonkeyPatch) 
         ("VIGIL_ROUTE_HOLD_MS", "-1"), ("VIGIL_BATCH_MAX", "0"), ("VIGIL_BATCH_MAX", "1.5"),
         ("VIGIL_BATCHES_IN_FLIGHT", "0"), ("VIGIL_HOT_PATIENTS", "0"), ("VIGIL_LIVENESS_S", "0"),
         ("VIGIL_COMMIT_INTERVAL_S", "0"), ("VIGIL_SESSION_TIMEOUT_S", "0"),
-        ("VIGIL_STANDBY_REPLICAS", "-1"), ("VIGIL_ROCKSDB_CACHE_MIB", "0"),
+        ("VIGIL_STANDBY_REPLICAS", "-1"), ("VIGIL_ROCKSDB_BUFFER_MIB", "0"),
         ("VIGIL_WEB_PORT", "65536"), ("VIGIL_DEAD_LETTER_WINDOW", "0"),
         ("VIGIL_DEAD_LETTER_RATIO", "0"), ("VIGIL_DEAD_LETTER_RATIO", "1.01"),
         ("VIGIL_BROKER_SECURITY_PROTOCOL", "TLS"), ("VIGIL_BROKER_SASL_MECHANISM", "GSSAPI"),
