@@ -17,7 +17,8 @@ from typing import Any
 from faust.types import TP
 
 from agents.admissions import AdmissionsAgent
-from agents.work import Work, finish
+from agents.labs import LabsAgent
+from agents.work import Work, finish, settle
 from config.clock import now_ms
 from streams.application import VigilApp, report_lag
 from streams.bedside import DIRECT, ROUTED, Bedside, Results, with_origin
@@ -52,9 +53,10 @@ class VitalsAgent:
         bedside: Bedside,
         windows: BatchTable,
         admissions: AdmissionsAgent,
+        labs: LabsAgent | None,
     ) -> None:
         self._app, self._topics, self._bedside = app, topics, bedside
-        self._windows, self._admissions = windows, admissions
+        self._windows, self._admissions, self._labs = windows, admissions, labs
         settings = app.settings
         self._limit = DeadLetterLimit(settings.dead_letter_window, settings.dead_letter_ratio)
         self._merger: Merger[Stray] = Merger(settings.route_hold_ms)
@@ -100,6 +102,12 @@ class VitalsAgent:
             if batch.stale:
                 return
             self._caught_up.add(partition)
+        # A result counts from its observed time on, so one that was sent before the reading is
+        # waited for; with that, a replay at any speed finds what the original day found.
+        if self._labs is not None and sorted_.own.keys:
+            await self._labs.caught_up(batch)
+            if batch.stale:
+                return
 
         if not await self._app.consumer.begin(batch):
             return
@@ -151,13 +159,7 @@ class VitalsAgent:
             outbox.add(topics.dead_letters.name, place, None, letter)
 
     async def _finish(self, work: Work, acks: Any, batch: Batch, results: Results) -> None:
-        delivered = await finish(self._app, acks)
-        if delivered is None:
-            return
-        if not batch.stale:  # of a revoked partition the local copy is closed
-            self._windows.stored(batch.tp.partition, delivered)
-        work.done()
-        if results.recommendations:
+        if await settle(self._app, acks, work, self._windows) and results.recommendations:
             metrics.latency.observe(max(0, now_ms() - batch.records[0].timestamp) / 1000)
 
     # -- strays
@@ -222,6 +224,8 @@ class VitalsAgent:
         for partition in range(topics.vitals_routed.partitions):
             # another worker may have kept them since; what is stored here is up to date again
             self._bedside.stays.forget(partition)
+            if self._bedside.labs is not None:
+                self._bedside.labs.forget(partition)
             if partition in assigned:
                 sources = (topics.vitals.name, topics.vitals_routed.name)
                 resumed = [consumer.resumed_at(TP(topic, partition)) for topic in sources]

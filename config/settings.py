@@ -64,9 +64,16 @@ class Settings(BaseSettings):
     topic_vitals_routed: str = "vitals.routed"
     topic_vitals_late: str = "vitals.late"
     topic_admissions: str = "admissions"
+    topic_labs: str = "labs"
     topic_outcomes: str = "outcomes"
     topic_recommendations: str = "recommendations"
     topic_dead_letters: str = "dead.letters"
+
+    # the site
+    feature_set: Literal["vitals", "context", "labs"] = Field(
+        "context",
+        description="What the site sends: vital signs, admissions too, laboratory results too.",
+    )
 
     # readings
     grace_hours: float = Field(

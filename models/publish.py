@@ -109,7 +109,8 @@ def publish(trained: Trained, tracking_uri: str, *, promote: bool = True) -> Pub
                 tracking.log_folder(Path(scratch), ARTIFACT)
             uri = tracking.log_pipeline(trained.pipeline, len(trained.model.features))
             version = tracking.register(client, run, uri, tags, champion=wins)
-    return Published(version, wins, report.utility, before, _utility(load_model(SHIPPED), trained))
+    shipped = load_model(SHIPPED[facts["options"]["features"]])
+    return Published(version, wins, report.utility, before, _utility(shipped, trained))
 
 
 def _utility(model: RiskModel, trained: Trained) -> float:

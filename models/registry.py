@@ -1,8 +1,9 @@
 """Model folders, and which model a worker scores with.
 
 A model folder holds ``manifest.json`` and the files that the manifest names with their SHA-256.
-Loading one parses numbers and runs nothing that is in it. `models/shipped` is the folder that comes
-with the project; `models.tracking` puts the same folder beside every model in MLflow.
+Loading one parses numbers and runs nothing that is in it. `models/shipped` holds the models
+that come with the project, one for each feature set; `models.tracking` puts the same folder beside
+every model in MLflow.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from models.features import FEATURE_SETS
 from models.risk import ForestModel, LinearModel, PipelineModel, RiskModel, Tiers
 
 __all__ = [
@@ -32,8 +34,8 @@ log = logging.getLogger(__name__)
 
 #: Name in the MLflow registry, the alias of the model that scores, and the folder in its run.
 REGISTERED, ALIAS, ARTIFACT = "vigil-sepsis", "champion", "vigil"
-#: The model that comes with the project.
-SHIPPED = Path(__file__).parent / "shipped"
+#: The models that come with the project, by feature set (`models.features.FEATURE_SETS`).
+SHIPPED = {name: Path(__file__).parent / "shipped" / name for name in FEATURE_SETS}
 
 _FORMAT = "vigil-model/1"
 _MANIFEST = "manifest.json"
@@ -118,7 +120,11 @@ def load_model(folder: Path) -> RiskModel:
 
 
 def load_champion(
-    tracking_uri: str, model_dir: Path | None = None, *, timeout_s: int = 5
+    tracking_uri: str,
+    model_dir: Path | None = None,
+    *,
+    feature_set: str = "context",
+    timeout_s: int = 5,
 ) -> RiskModel:
     """Load the model to score with: the one that is named, else the champion, else the shipped one.
 
@@ -129,6 +135,7 @@ def load_champion(
     Args:
         tracking_uri: of the MLflow store.
         model_dir: a model folder to use whatever the registry holds.
+        feature_set: what the site sends: which of the shipped models it gets.
         timeout_s: how long a server may take to answer.
 
     Returns:
@@ -148,8 +155,8 @@ def load_champion(
             registered = load_registered(client)
         if registered is not None:
             return registered
-    log.info("no champion in the registry: the shipped model scores")
-    return load_model(SHIPPED)
+    log.info("no champion in the registry: the shipped model for %r scores", feature_set)
+    return load_model(SHIPPED[feature_set])
 
 
 def load_registered(client: Any) -> RiskModel | None:

@@ -13,8 +13,8 @@
    The alarm threshold has the highest utility of the challenge, and there the tier *watch* begins;
    *warning* and *urgent* spend `WARNING_BUDGET` and `URGENT_BUDGET` with a lock-out of 12 hours.
    Where the highest utility needs fewer alerts than *warning* may spend, *watch* begins with it.
-5. The same settings without the admission and its clock go through 3 and 4, to show what the clock
-   is worth; then both are measured on the held-out patients.
+5. The same settings on the smaller feature sets go through 3 and 4, to show what the laboratory and
+   the clock are worth; then all are measured on the held-out patients.
 """
 
 import subprocess
@@ -33,7 +33,7 @@ from models.candidates import CANDIDATES, TITLES, candidate
 from models.cohort import data_hash, held_out
 from models.dataset import Dataset, featurise
 from models.evaluation import Row, model_row, rule_rows, subgroup_rows
-from models.features import CONTEXT_FEATURES, FEATURES, VITAL_FEATURES
+from models.features import CONTEXT_FEATURES, FEATURE_SETS, FEATURES
 from models.registry import REGISTERED
 from models.risk import RiskModel, Tiers, from_pipeline
 from models.search import (
@@ -62,6 +62,11 @@ __all__ = [
 #: Alerts per patient and day: with 20 patients seven a day, and two.
 WARNING_BUDGET, URGENT_BUDGET = 0.35, 0.10
 _WITHOUT_CONTEXT = 1 / 6
+_TITLES = {
+    "vitals": "vital signs only",
+    "context": "vital signs and admission",
+    "labs": "vital signs, admission and laboratory",
+}
 _RARE = 0.1
 
 
@@ -74,7 +79,8 @@ class Options:
     """How to train.
 
     Attributes:
-        features: ``context`` = all features, ``vitals`` = without admission and clock.
+        features: of `models.features.FEATURE_SETS`: ``vitals``, ``context`` = with the admission
+            and its clock, ``labs`` = with laboratory results, too.
         candidates: kinds of model to try.
         iterations: settings tried of each kind.
         search_patients: training patients that the search looks at.
@@ -83,7 +89,7 @@ class Options:
         threads: of the fits; the result does not depend on it.
     """
 
-    features: Literal["context", "vitals"] = "context"
+    features: Literal["vitals", "context", "labs"] = "context"
     candidates: tuple[str, ...] = CANDIDATES
     iterations: int = 4
     search_patients: int = 3_000
@@ -156,8 +162,7 @@ def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]
     data = featurise(learning)
     drawn = sample(learning, options.search_patients, options.seed)
     pilot = data.take(drawn)
-    features = _known(pilot, FEATURES if options.features == "context" else VITAL_FEATURES)
-    vitals = tuple(name for name in features if name in VITAL_FEATURES)
+    features = _known(pilot, FEATURE_SETS[options.features])
     searched = []
     for name in options.candidates:
         stage(f"Searching {TITLES[name]}")
@@ -176,20 +181,19 @@ def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]
     kind = TITLES[best.name]
     stage(f"Fitting {kind} on {len(learning):,} patients")
     model, pipeline = _fit(best.pipeline, learning, data, features, options.seed)
-    stage("Fitting without the admission and its clock")
-    bare = model
-    if vitals != features:
-        bare, _ = _fit(best.pipeline, learning, data, vitals, options.seed)
+    stage("Fitting on the smaller feature sets")
+    smaller = []
+    for name in reversed(list(FEATURE_SETS)[: list(FEATURE_SETS).index(options.features)]):
+        kept = tuple(feature for feature in features if feature in FEATURE_SETS[name])
+        if kept != features and (not smaller or kept != smaller[-1][1].features):
+            smaller.append((name, _fit(best.pipeline, learning, data, kept, options.seed)[0]))
 
     stage(f"Measuring on {len(unseen):,} held-out patients")
     test = featurise(unseen)
-    measured = [(f"{kind}, vital signs only", test, bare)]
-    if bare is not model:
-        measured = [
-            (kind, test, model),
-            (f"{kind}, admission unknown", _without_context(test), model),
-            *measured,
-        ]
+    measured = [(f"{kind}, {_TITLES[options.features]}", test, model)]
+    if any(name in CONTEXT_FEATURES for name in features):
+        measured.append((f"{kind}, the same, admission unknown", _without_context(test), model))
+    measured += [(f"{kind}, {_TITLES[name]}", test, other) for name, other in smaller]
     resamples = options.resamples
     rows = [model_row(name, unseen, X, m, resamples=resamples) for name, X, m in measured]
     return Trained(

@@ -8,7 +8,8 @@ milliseconds. It holds
 * per vital sign the five-minute slot of its newest value, with count and sum;
 * the last few readings' pulse and temperature, for the features of the original feed;
 * the fingerprints of the last readings, to know a duplicate;
-* who the patient is to the model: age, sex, admission times.
+* who the patient is to the model: age, sex, admission times, and how many laboratory results had
+  arrived.
 
 **Why hours.** Feeds range from a nurse's reading an hour to a monitor's reading a second. Means,
 extremes and spread are therefore taken over *hourly means*, and counts count *hours with a
@@ -61,7 +62,8 @@ FINGERPRINTS = 16
 NEWEST = 0  # observed time of the newest reading, ms
 READINGS = 1  # readings taken in
 AGE, SEX, ICU_ADMITTED, HOSPITAL_ADMITTED = 2, 3, 4, 5  # hundredths of a year, 0/1, ms, ms
-CONTEXT_AT, CONTEXT = AGE, 4
+LABS_SEEN = 6  # laboratory results that had arrived; which, `tables.labs` knows
+CONTEXT_AT, CONTEXT = AGE, 5
 RECENT_AT = CONTEXT_AT + CONTEXT
 FINGERPRINT_AT = RECENT_AT + RECENT * RECENT_FIELDS
 MEASURED_AT = FINGERPRINT_AT + FINGERPRINTS  # per vital sign: time of its newest value, ms

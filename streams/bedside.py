@@ -1,7 +1,7 @@
 """What the bedside application does with a batch of readings, without the engine around it.
 
     readings → (rejects, strays, own)
-    own ⋈ stays → windows → features → risk → recommendations, states
+    own ⋈ stays, labs → windows → features → risk → recommendations, states
 
 `Bedside` is called by `agents.vitals` and knows neither Faust nor the network.
 """
@@ -18,6 +18,7 @@ import numpy as np
 
 from config.clock import from_ms, iso, now_ms
 from config.guidance import guidance
+from models.features import BEDSIDE_FEATURES
 from models.risk import RiskModel
 from models.vitals import VITALS
 from models.window import DUPLICATE, LATE, OUT_OF_ORDER, TAKEN
@@ -25,6 +26,7 @@ from streams.ids import recommendation_id
 from streams.intake import Intake, IntakeRules, Reject, take
 from streams.partitions import partitions_of
 from streams.recommend import Recommender, Scored
+from tables.labs import Labs
 from tables.stays import Stays
 from tables.windows import REPEATED, Readings, Windows
 
@@ -97,6 +99,7 @@ class Bedside:
     Args:
         windows: of the patients.
         stays: of the patients.
+        labs: laboratory results of the patients; None where the site sends none.
         recommender: model and texts.
         rules: of the intake.
         partitions: over which patients are spread.
@@ -107,12 +110,13 @@ class Bedside:
         self,
         windows: Windows,
         stays: Stays,
+        labs: Labs | None,
         recommender: Recommender,
         rules: IntakeRules,
         partitions: int,
         clock: Callable[[], int] = now_ms,
     ) -> None:
-        self.windows, self.stays = windows, stays
+        self.windows, self.stays, self.labs = windows, stays, labs
         self.recommender = recommender
         self._rules = rules
         self._partitions = partitions
@@ -154,6 +158,10 @@ class Bedside:
         """Take readings into the windows and write their recommendations."""
         started = time.perf_counter()
         facts = self.stays.get(partition, intake.keys)
+        context = self.stays.contexts(facts)
+        if self.labs is not None:
+            found = self.labs.get(partition, intake.keys)
+            context[:, -1] = self.labs.seen(found)
         # only our own router is believed about where a reading came from
         origins = [_origin(record) if source == ROUTED else _DIRECT for record in intake.records]
         applied = self.windows.apply(
@@ -165,10 +173,14 @@ class Bedside:
                 at_ms=intake.at_ms,
                 values=intake.values,
                 devices=intake.devices,
-                context=self.stays.contexts(facts),
+                context=context,
                 origins=np.array([(o[1], o[2]) for o in origins], np.int64).reshape(-1, 2),
             )
         )
+        if self.labs is not None:
+            # of a reading that is delivered again, ``context`` now tells what it was scored with
+            labs = applied.features[:, len(BEDSIDE_FEATURES) :]
+            self.labs.fill(found, context[:, -1], intake.at_ms, labs)
         results = Results(writes=applied.writes)
         results.largest_state = max((len(state) for _, state in applied.writes), default=0)
         counts = np.bincount(applied.outcomes).tolist()
@@ -244,7 +256,8 @@ def warm_up(model: RiskModel) -> None:
     windows = Windows(lambda _, keys: [None] * len(keys), capacity=1, grace_ms=0)
     windows.resume(0, [0, 0])
     stays = Stays(lambda _, keys: [None] * len(keys), capacity=1)
-    bedside = Bedside(windows, stays, Recommender(model, guidance()), IntakeRules(), 1)
+    labs = Labs(lambda _, keys: [None] * len(keys), capacity=1)
+    bedside = Bedside(windows, stays, labs, Recommender(model, guidance()), IntakeRules(), 1)
     own = bedside.sort([record], 0, routed=False, whole=True).own
     bedside.score(own, 0, DIRECT)
     # folding, which only a second batch would do

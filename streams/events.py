@@ -92,6 +92,20 @@ class Admission(Event):
     unit_id: str | None = Field(None, max_length=128)
 
 
+class LabResult(Event):
+    """One laboratory result of one patient."""
+
+    patient_id: PatientId
+    code: str = Field(max_length=32, description="LOINC code; codes of no use are passed over.")
+    value: float
+    unit: str | None = Field(
+        None, max_length=32, description="UCUM code; absent: the unit of models.labs."
+    )
+    observed_at: AwareDatetime = Field(
+        description="When it was known on the ward: it counts for readings from then on."
+    )
+
+
 class Outcome(Event):
     """A stay has ended and its outcome is known: the label that models learn from."""
 

@@ -23,6 +23,11 @@ class Metrics:
             "vigil_readings", "Records of vitals, by what became of them", ["outcome"],
             registry=registry,
         )  # fmt: skip
+        #: What became of each record of `labs`: kept, repeated, implausible, unknown_code.
+        self.labs = Counter(
+            "vigil_lab_results", "Records of labs, by what became of them", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
         #: Dead letters by the topic they came from.
         self.dead_letters = Counter(
             "vigil_dead_letters", "Records that could not be used", ["topic"], registry=registry

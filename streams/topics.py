@@ -16,7 +16,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from pydantic import BaseModel
 
 from config.settings import Settings
-from streams.events import Admission, DeadLetter, Outcome, Reading, Recommendation
+from streams.events import Admission, DeadLetter, LabResult, Outcome, Reading, Recommendation
 from streams.patience import patiently
 
 __all__ = ["Catalogue", "Difference", "Topic", "TopicError", "catalogue", "ensure", "prepare"]
@@ -64,6 +64,7 @@ class Catalogue:
     vitals_routed: Topic
     vitals_late: Topic
     admissions: Topic
+    labs: Topic
     outcomes: Topic
     recommendations: Topic
     dead_letters: Topic
@@ -122,6 +123,9 @@ def catalogue(settings: Settings) -> Catalogue:
             "Who the patient is to the model.",
             Admission,
             cleanup_policy="compact",
+        ),
+        labs=topic(
+            "labs", "in", "Laboratory results, by LOINC code.", LabResult, retention_ms=quarter
         ),
         outcomes=topic("outcomes", "in", "How a stay ended.", Outcome, retention_ms=quarter),
         recommendations=topic(
@@ -213,7 +217,7 @@ async def prepare(settings: Settings, changelogs: Sequence[str] = ()) -> dict[st
         partial(ensure, settings, changelogs=changelogs), settings.bootstrap, settings.broker_wait_s
     )
     sizes = {topic.name: topic.partitions for topic in topics}
-    shared = {topics.admissions.name, topics.vitals_routed.name, *changelogs}
+    shared = {topics.admissions.name, topics.labs.name, topics.vitals_routed.name, *changelogs}
     for difference in differences:
         if difference.what == "partitions":
             if difference.topic in shared:

@@ -43,11 +43,19 @@ BEDSIDE = (
         about="who the patient is",
     ),
     Step(
+        agent="chart",
+        reads=("labs",),
+        writes=("labs", "dead_letters"),
+        keeps=("results",),
+        looks_up=(),
+        about="what the laboratory found",
+    ),
+    Step(
         agent="score",
         reads=("vitals", "vitals_routed"),
         writes=("recommendations", "vitals_routed", "vitals_late", "dead_letters"),
         keeps=("windows",),
-        looks_up=("stays",),
+        looks_up=("stays", "results"),
         about="window, features, risk",
     ),
 )

@@ -335,7 +335,7 @@ def take(
         at_ms: see `models.features.answer`, like the rest, shape [n].
         values: shape [n, 8].
         devices: shape [n].
-        context: shape [n, 4]; that of a reading that was delivered before is put in.
+        context: shape [n, 5]; that of a reading that was delivered before is put in.
         origins: partition and offset each was routed from, (-1, 0) = not routed, shape [n, 2].
         grace_ms: see `models.window.observe`.
         features: filled, shape [n, features].

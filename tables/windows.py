@@ -62,7 +62,7 @@ class Readings:
         at_ms: observed times, shape [n].
         values: hundredths, shape [n, 8].
         devices: a number for each device, shape [n].
-        context: what is known of each patient, shape [n, 4].
+        context: what is known of each patient, shape [n, 5].
         origins: partition and offset each reading was routed from, (-1, 0) = not routed,
             shape [n, 2].
     """

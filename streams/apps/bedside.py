@@ -3,7 +3,8 @@
     vitals, vitals.routed ─┐
                            ├─ score ─→ recommendations, vitals.late, vitals.routed, dead.letters
     admissions ─→ admit ─→ stays
-                  windows, stays: RocksDB tables with changelog
+    labs ─→ chart ─→ results
+                  windows, stays, results: RocksDB tables with changelog
 
 Run it with ``vigil worker bedside`` or ``faust -A streams.apps.bedside worker``.
 """
@@ -11,6 +12,7 @@ Run it with ``vigil worker bedside`` or ``faust -A streams.apps.bedside worker``
 from typing import TYPE_CHECKING, Any
 
 from agents.admissions import AdmissionsAgent
+from agents.labs import LabsAgent
 from agents.vitals import VitalsAgent
 from config.guidance import guidance
 from config.settings import Settings, settings
@@ -21,6 +23,7 @@ from streams.intake import IntakeRules
 from streams.metrics import metrics
 from streams.recommend import Recommender
 from streams.topics import catalogue
+from tables.labs import Labs
 from tables.stays import Stays
 from tables.store import BatchTable
 from tables.windows import Windows
@@ -63,18 +66,34 @@ def build(settings: Settings, model: RiskModel) -> VigilApp:
         grace_ms=round(settings.grace_hours * 3_600_000),
     )
     stays = Stays(stay_table.load_all, capacity=settings.hot_patients)
+    labs: Labs | None = None
+    if settings.feature_set == "labs":
+        lab_table = BatchTable(
+            app,
+            "results",
+            partitions=partitions,
+            buffer_mib=buffer_mib,
+            about="laboratory results a patient",
+        )
+        labs = Labs(lab_table.load_all, capacity=settings.hot_patients)
     rules = IntakeRules(
         max_bytes=settings.max_reading_bytes,
         future_tolerance_ms=round(settings.future_tolerance_s * 1000),
     )
-    bedside = Bedside(windows, stays, Recommender(model, guidance()), rules, partitions)
+    bedside = Bedside(windows, stays, labs, Recommender(model, guidance()), rules, partitions)
 
     # admissions → stays
     admit = AdmissionsAgent(app, topics, stays, stay_table)
     app.agent(app.batch_topic(topics.admissions.name), name="admit")(admit.run)
 
+    # labs → results
+    chart: LabsAgent | None = None
+    if labs is not None:
+        chart = LabsAgent(app, topics, labs, lab_table)
+        app.agent(app.batch_topic(topics.labs.name), name="chart")(chart.run)
+
     # vitals, vitals.routed → recommendations
-    score = VitalsAgent(app, topics, bedside, window_table, admit)
+    score = VitalsAgent(app, topics, bedside, window_table, admit, chart)
     readings = app.batch_topic(topics.vitals.name, topics.vitals_routed.name)
     app.agent(readings, name="score")(score.run)
     app.task(score.keep_routing)
@@ -88,6 +107,6 @@ def __getattr__(name: str) -> Any:
     from models.registry import load_champion
 
     chosen = settings()
-    model = load_champion(chosen.tracking_uri, chosen.model_dir)
+    model = load_champion(chosen.tracking_uri, chosen.model_dir, feature_set=chosen.feature_set)
     warm_up(model)
     return build(chosen, model)

@@ -12,6 +12,7 @@ from config.settings import settings
 from models.cohort import read_stays
 from models.dataset import Dataset, featurise
 from models.evaluation import Row, model_row, probabilities, rule_rows, write_predictions
+from models.features import FEATURE_SETS
 from models.registry import load_champion
 from models.risk import RiskModel
 from models.stay import Stay
@@ -40,21 +41,35 @@ def evaluate() -> None:
     help="Model folder. Default: the model a worker scores with.",
 )
 @click.option(
+    "--features",
+    type=click.Choice(list(FEATURE_SETS)),
+    help="Which shipped model, where there is no other. Default: VIGIL_FEATURE_SET.",
+)
+@click.option(
     "--resamples", type=click.IntRange(0), default=0, help="Bootstrap resamples for 95 % intervals."
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def risk(data: Path, out: Path, folder: Path | None, resamples: int, as_json: bool) -> None:
+def risk(
+    data: Path,
+    out: Path,
+    folder: Path | None,
+    features: str | None,
+    resamples: int,
+    as_json: bool,
+) -> None:
     """Score every reading, beside qSOFA, SIRS, NEWS2 and the ICU clock.
 
     Without a known outcome there is nothing to measure: then only the predictions are written.
     """
     chosen = settings()
-    model = load_champion(chosen.tracking_uri, folder or chosen.model_dir)
+    model = load_champion(
+        chosen.tracking_uri, folder or chosen.model_dir, feature_set=features or chosen.feature_set
+    )
     stays = read_stays(data)
-    features = featurise(stays)
-    scored = probabilities(model, features, len(stays))
+    rows_of = featurise(stays)
+    scored = probabilities(model, rows_of, len(stays))
     write_predictions(stays, scored, model.threshold, out)
-    rows = _measure(stays, features, model, resamples)
+    rows = _measure(stays, rows_of, model, resamples)
     if as_json:
         figures = {row.name: row.report.to_dict() for row in rows}
         found = {"model": model.name, "version": model.version, "threshold": model.threshold}

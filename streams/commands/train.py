@@ -27,10 +27,10 @@ __all__ = ["train"]
 @click.option("--out", type=click.Path(path_type=Path), help="Write the model folder there, too.")
 @click.option(
     "--features",
-    type=click.Choice(["context", "vitals"]),
+    type=click.Choice(["vitals", "context", "labs"]),
     default="context",
     show_default=True,
-    help="With the admission and its clock, or without.",
+    help="Vital signs; with the admission and its clock; with laboratory results, too.",
 )
 @click.option(
     "--candidate",
@@ -69,7 +69,7 @@ __all__ = ["train"]
 def train(
     data: Path,
     out: Path | None,
-    features: Literal["context", "vitals"],
+    features: Literal["vitals", "context", "labs"],
     candidates: tuple[str, ...],
     iterations: int,
     search_patients: int,
@@ -141,7 +141,7 @@ def _show(trained: Trained, published: Published, out: Path | None) -> None:
     if published.champion and published.utility < shipped:
         console.print(
             f"On these patients the shipped model is better (utility {shipped:.3f}). Workers now "
-            "score with the new one; VIGIL_MODEL_DIR=models/shipped keeps the shipped one.",
+            "score with the new one; VIGIL_MODEL_DIR=models/shipped/… keeps the shipped one.",
             style="yellow",
         )
     if out is not None:

@@ -17,6 +17,7 @@ from faust.types import TP
 from numpy.typing import NDArray
 
 from agents.admissions import AdmissionsAgent
+from agents.labs import LabsAgent
 from agents.vitals import VitalsAgent
 from config.guidance import guidance
 from config.settings import Settings
@@ -28,6 +29,7 @@ from streams.outbox import Outbox
 from streams.recommend import Recommender
 from streams.topics import catalogue
 from streams.transport import Batch
+from tables.labs import Labs
 from tables.stays import Stays
 from tables.windows import Windows
 
@@ -231,6 +233,8 @@ class Bench:
         default_factory=lambda: Settings(broker="nowhere:1", partitions=2, route_hold_ms=0)
     )
 
+    model: Any = field(default_factory=StubModel)
+
     def __post_init__(self) -> None:
         settings = self.settings
         self.topics = catalogue(settings)
@@ -238,6 +242,7 @@ class Bench:
         self.producer = Producer()
         self.consumer = Consumer(names, settings.partitions)
         self.windows, self.stays = Table("windows"), Table("stays")
+        self.results = Table("results")
         self.failed: BaseException | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self.app: Any = SimpleNamespace(
@@ -252,15 +257,25 @@ class Bench:
         stays = Stays(self.stays.load_all, capacity=100)
         windows = Windows(self.windows.load_all, capacity=100, grace_ms=3_600_000)
         self.admit = AdmissionsAgent(self.app, self.topics, stays, self.stays)  # type: ignore[arg-type]
+        labs = Labs(self.results.load_all, capacity=100) if settings.feature_set == "labs" else None
+        self.chart = labs and LabsAgent(self.app, self.topics, labs, self.results)  # type: ignore[arg-type]
         bedside = Bedside(
             windows,
             stays,
-            Recommender(StubModel(), guidance()),
+            labs,
+            Recommender(self.model, guidance()),
             IntakeRules(),
             settings.partitions,
             clock=lambda: NOW_MS,
         )
-        self.score = VitalsAgent(self.app, self.topics, bedside, self.windows, self.admit)  # type: ignore[arg-type]
+        self.score = VitalsAgent(
+            self.app,
+            self.topics,
+            bedside,
+            self.windows,
+            self.admit,
+            self.chart,  # type: ignore[arg-type]
+        )
 
     def _add_future(self, coroutine: Any) -> None:
         task = asyncio.ensure_future(coroutine)

@@ -45,6 +45,7 @@ class Ward:
         self.bedside = Bedside(
             windows,
             Stays(lambda _, keys: [None] * len(keys), capacity=100),
+            None,
             Recommender(StubModel(**stub), guidance()),
             IntakeRules(),
             PARTITIONS,

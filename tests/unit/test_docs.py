@@ -243,8 +243,8 @@ def _recommendation(_: str) -> str:
     windows = Windows(lambda _, keys: [None] * len(keys), capacity=1, grace_ms=0)
     windows.resume(1, [0, 0])
     scored_at = to_ms(datetime(2026, 1, 31, 12, 0, 0, 253_000, UTC))
-    recommender = Recommender(load_model(SHIPPED), guidance())
-    bedside = Bedside(windows, stays, recommender, IntakeRules(), 4, clock=lambda: scored_at)
+    recommender = Recommender(load_model(SHIPPED["context"]), guidance())
+    bedside = Bedside(windows, stays, None, recommender, IntakeRules(), 4, clock=lambda: scored_at)
     record = _record(json.dumps(_example("reading")).encode())
     own = bedside.sort([record], 1, routed=True, whole=True).own
     (sent,) = bedside.score(own, 1, DIRECT).recommendations

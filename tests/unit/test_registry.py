@@ -44,7 +44,7 @@ def test_a_model_folder_gives_the_model_back(trained: Trained, tmp_path: Path) -
 def test_a_model_of_another_kind_leaves_nothing_of_the_one_before(
     trained: Trained, tmp_path: Path
 ) -> None:
-    save_model(load_model(SHIPPED), tmp_path)
+    save_model(load_model(SHIPPED["context"]), tmp_path)
     save_model(trained.model, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["linear.json", "manifest.json"]
     assert isinstance(load_model(tmp_path), LinearModel)
@@ -99,30 +99,30 @@ def test_the_shipped_model_loads_without_lightgbm_scikit_learn_mlflow_or_pickle(
     code = f"""
 import sys
 from models.registry import SHIPPED, load_model
-model = load_model(SHIPPED)
+model = load_model(SHIPPED["context"])
 print([name for name in {heavy} if name in sys.modules], model.name, model.version)
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    manifest = json.loads((SHIPPED / "manifest.json").read_text())
+    manifest = json.loads((SHIPPED["context"] / "manifest.json").read_text())
     assert found.stdout.split() == ["[]", manifest["name"], manifest["version"]]
 
 
 def test_the_shipped_model_is_small_and_its_card_is_of_the_same_version() -> None:
-    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 1_000_000
-    model = load_model(SHIPPED)
+    assert sum(path.stat().st_size for path in SHIPPED["context"].iterdir()) < 1_000_000
+    model = load_model(SHIPPED["context"])
     assert model.version == model.fingerprint()
-    assert model.version in (SHIPPED / "MODEL_CARD.md").read_text().splitlines()[0]
+    assert model.version in (SHIPPED["context"] / "MODEL_CARD.md").read_text().splitlines()[0]
 
 
 def test_the_shipped_models_text_is_read_by_lightgbm_to_the_same_log_odds() -> None:
     import lightgbm
 
-    model = load_model(SHIPPED)
-    scaler = json.loads((SHIPPED / "scaler.json").read_text())
+    model = load_model(SHIPPED["context"])
+    scaler = json.loads((SHIPPED["context"] / "scaler.json").read_text())
     rows = featurise(made_patients(20)).X
     rows[::7, -4:] = np.nan
     scaled = (rows - np.array(scaler["mean"])) / np.array(scaler["scale"])
-    booster = lightgbm.Booster(model_file=SHIPPED / "model.txt")
+    booster = lightgbm.Booster(model_file=SHIPPED["context"] / "model.txt")
     wanted = booster.predict(scaled, raw_score=True, num_threads=1)
     np.testing.assert_array_equal(model.score(rows).logit, wanted)
 
@@ -132,8 +132,10 @@ def test_the_shipped_models_text_is_read_by_lightgbm_to_the_same_log_odds() -> N
 
 def test_without_a_store_the_shipped_model_scores_and_no_store_is_made(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/home/mlflow.db"
-    assert load_champion(uri).version == load_model(SHIPPED).version
-    assert load_champion(f"file://{tmp_path}/runs").version == load_model(SHIPPED).version
+    assert load_champion(uri).version == load_model(SHIPPED["context"]).version
+    assert (
+        load_champion(f"file://{tmp_path}/runs").version == load_model(SHIPPED["context"]).version
+    )
     assert list(tmp_path.iterdir()) == []
 
 
