@@ -58,7 +58,7 @@ def save_model(model: RiskModel, folder: Path, facts: Mapping[str, Any] | None =
     (folder / _MANIFEST).unlink(missing_ok=True)
     files = model.files()
     for kind in _KINDS.values():
-        for stale in set(kind.FILES) - set(files):
+        for stale in {*kind.FILES, *kind.OPTIONAL} - set(files):
             (folder / stale).unlink(missing_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
@@ -93,7 +93,8 @@ def load_model(folder: Path) -> RiskModel:
         if manifest["format"] != _FORMAT:
             raise ValueError(f"format {manifest['format']}, not {_FORMAT}")
         kind = _KINDS[manifest["kind"]]
-        files = {name: (folder / name).read_bytes() for name in kind.FILES}
+        names = (*kind.FILES, *(name for name in kind.OPTIONAL if name in manifest["files"]))
+        files = {name: (folder / name).read_bytes() for name in names}
         for name, content in files.items():
             if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
                 raise ValueError(f"{name} is not the file that was saved")

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models.alarms import threshold_for_budget
+from models.alarms import URGENT_BUDGET, WARNING_BUDGET, threshold_for_budget
 from models.candidates import CANDIDATES, TITLES, candidate
 from models.cohort import data_hash, held_out
 from models.dataset import Dataset, featurise
@@ -59,8 +59,6 @@ __all__ = [
     "train",
 ]
 
-#: Alerts per patient and day: with 20 patients seven a day, and two.
-WARNING_BUDGET, URGENT_BUDGET = 0.35, 0.10
 _WITHOUT_CONTEXT = 1 / 6
 _RARE = 0.1
 
