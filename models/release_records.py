@@ -5,13 +5,15 @@ key                             value               what
 ==============================  ==================  ===========================================
 ``<site>/champion/<version>``   `ModelRecord`       a model folder that may score
 ``<site>/challenger/<version>`` `ModelRecord`       a model folder that scores in the shadow
-``<site>/layer/<version>``      `LayerRecord`       leaf values that a champion learned online
+``<site>/layer/<c>+<version>``  `LayerRecord`       leaf values that champion c learned online
+``<site>/shadow/<version>``     `ShadowRecord`      how a challenger does beside what scores
 ``<site>``                      `ModelPointer`      which of them score, since when, who and why
 ==============================  ==================  ===========================================
 
-Records are immutable; a pointer replaces the one before and carries the moves that led to it, so
-that a compacted topic keeps its history. `models.releases` builds what a reader needs from them.
-`streams.events` shows these models among the other events.
+Models and layers are immutable. A pointer replaces the one before and carries the moves that led
+to it, so that a compacted topic keeps its history; a record without a value takes one away.
+`models.releases` builds what a reader needs from them. `streams.events` shows these models among
+the other events.
 """
 
 import base64
@@ -26,11 +28,13 @@ from models.risk import Tiers
 
 __all__ = [
     "HISTORY",
+    "AnyRecord",
     "LayerRecord",
     "ModelEvent",
     "ModelPointer",
     "ModelRecord",
     "PointerMove",
+    "ShadowRecord",
     "TierRecord",
     "key_of",
 ]
@@ -39,7 +43,7 @@ __all__ = [
 HISTORY = 100
 
 Site = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,126}$")]
+Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$")]
 
 
 class _Record(BaseModel):
@@ -89,7 +93,7 @@ class LayerRecord(_Record):
 
     kind: Literal["layer"] = "layer"
     site: Site
-    version: Version
+    version: Version = Field(description="Number of the layer; of this champion only.")
     champion: Version = Field(description="Whose leaves these are.")
     created_at: AwareDatetime
     values: str = Field(
@@ -101,6 +105,9 @@ class LayerRecord(_Record):
     stays: int = Field(ge=0, description="Stays learned from so far.")
     examples: int = Field(ge=0, description="Examples learned from so far.")
     offset: int = Field(ge=-1, description="Last offset of the topic `lessons` that counts in it.")
+    state: str | None = Field(
+        None, description="What the learner goes on from, base64: `models.learner.Snapshot.encode`."
+    )
     facts: dict[str, Any] = Field(default_factory=dict)
 
     def leaves(self) -> NDArray[np.float64]:
@@ -123,14 +130,30 @@ class LayerRecord(_Record):
         """Version of the model that scores with this layer."""
         return f"{self.champion}+{self.version}"
 
+    def learner_state(self) -> bytes | None:
+        """What the learner goes on from; None where the record does not carry it.
+
+        Raises:
+            ValueError: it is not base64.
+        """
+        return None if self.state is None else _decoded(self.state, "state")
+
     @classmethod
-    def of(cls, values: NDArray[np.float64], *, tiers: Tiers, **fields: Any) -> Self:
+    def of(
+        cls,
+        values: NDArray[np.float64],
+        *,
+        tiers: Tiers,
+        state: bytes | None = None,
+        **fields: Any,
+    ) -> Self:
         """Make a record of leaf values."""
         raw = np.ascontiguousarray(values, "<f8").tobytes()
         return cls(
             values=_encoded(raw),
             sha256=hashlib.sha256(raw).hexdigest(),
             tiers=TierRecord(**tiers._asdict()),
+            state=None if state is None else _encoded(state),
             **fields,
         )
 
@@ -181,13 +204,39 @@ class ModelPointer(_Record):
         return PointerMove(**{name: getattr(self, name) for name in PointerMove.model_fields})
 
 
-class ModelEvent(
-    RootModel[Annotated[ModelRecord | LayerRecord | ModelPointer, Field(discriminator="kind")]]
-):
+class ShadowRecord(_Record):
+    """How a challenger does in the shadow, on stays that ended since it was trained."""
+
+    kind: Literal["shadow"] = "shadow"
+    site: Site
+    version: Version = Field(description="Of the challenger.")
+    champion: Version = Field(description="What scored meanwhile.")
+    at: AwareDatetime
+    state: str = Field(description="`models.shadow.Shadow.encode`, base64.")
+    figures: dict[str, Any] = Field(default_factory=dict, description="The same for people.")
+
+    def content(self) -> bytes:
+        """The encoded shadow.
+
+        Raises:
+            ValueError: it is not base64.
+        """
+        return _decoded(self.state, "state")
+
+    @classmethod
+    def of(cls, state: bytes, **fields: Any) -> Self:
+        """Make a record of an encoded shadow."""
+        return cls(state=_encoded(state), **fields)
+
+
+AnyRecord = ModelRecord | LayerRecord | ShadowRecord | ModelPointer
+
+
+class ModelEvent(RootModel[Annotated[AnyRecord, Field(discriminator="kind")]]):
     """A value of the topic ``models``; the key is `key_of` it."""
 
 
-def key_of(record: ModelRecord | LayerRecord | ModelPointer) -> bytes:
+def key_of(record: AnyRecord) -> bytes:
     """Key of a record.
 
     >>> key_of(ModelPointer.model_construct(site="icu"))
@@ -195,6 +244,8 @@ def key_of(record: ModelRecord | LayerRecord | ModelPointer) -> bytes:
     """
     if isinstance(record, ModelPointer):
         return record.site.encode()
+    if isinstance(record, LayerRecord):
+        return f"{record.site}/{record.kind}/{record.scoring_version()}".encode()
     return f"{record.site}/{record.kind}/{record.version}".encode()
 
 

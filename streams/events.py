@@ -12,7 +12,13 @@ import msgspec
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-from models.release_records import LayerRecord, ModelEvent, ModelPointer, ModelRecord
+from models.release_records import (
+    LayerRecord,
+    ModelEvent,
+    ModelPointer,
+    ModelRecord,
+    ShadowRecord,
+)
 
 __all__ = [
     "Admission",
@@ -29,6 +35,7 @@ __all__ = [
     "ProcessingTimes",
     "Reading",
     "Recommendation",
+    "ShadowRecord",
     "patient_key",
     "struct_of",
 ]
