@@ -68,6 +68,19 @@ class Settings(BaseSettings):
     topic_outcomes: str = "outcomes"
     topic_recommendations: str = "recommendations"
     topic_dead_letters: str = "dead.letters"
+    topic_lessons: str = "lessons"
+    topic_models: str = "models"
+    topic_drift: str = "drift"
+
+    # learning
+    site: str = Field(
+        "default",
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
+        description="Hospital whose outcomes are learned from; its models bear its name.",
+    )
+    label_delay_hours: float = Field(
+        12, ge=0, description="After the end of a stay, event time; then its outcome counts."
+    )
 
     # the site
     feature_set: Literal["vitals", "context", "labs"] = Field(

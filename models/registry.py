@@ -9,7 +9,7 @@ every model in MLflow.
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,9 +24,12 @@ __all__ = [
     "REGISTERED",
     "SHIPPED",
     "ModelError",
+    "facts_of",
     "load_champion",
+    "load_files",
     "load_model",
     "load_registered",
+    "read_folder",
     "save_model",
 ]
 
@@ -60,7 +63,7 @@ def save_model(model: RiskModel, folder: Path, facts: Mapping[str, Any] | None =
     (folder / _MANIFEST).unlink(missing_ok=True)
     files = model.files()
     for kind in _KINDS.values():
-        for stale in set(kind.FILES) - set(files):
+        for stale in {*kind.FILES, *kind.OPTIONAL} - set(files):
             (folder / stale).unlink(missing_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
@@ -91,22 +94,7 @@ def load_model(folder: Path) -> RiskModel:
         ModelError: there is no whole model of a format known here.
     """
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text())
-        if manifest["format"] != _FORMAT:
-            raise ValueError(f"format {manifest['format']}, not {_FORMAT}")
-        kind = _KINDS[manifest["kind"]]
-        files = {name: (folder / name).read_bytes() for name in kind.FILES}
-        for name, content in files.items():
-            if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
-                raise ValueError(f"{name} is not the file that was saved")
-        return kind.from_files(
-            files,
-            name=str(manifest["name"]),
-            version=str(manifest["version"]),
-            features=tuple(manifest["features"]),
-            threshold=float(manifest["threshold"]),
-            tiers=Tiers(**manifest["tiers"]),
-        )
+        return _load(lambda name: (folder / name).read_bytes())
     except FileNotFoundError as error:
         raise ModelError(
             f"{folder} holds no model ({Path(error.filename).name} is missing); make one with "
@@ -117,6 +105,76 @@ def load_model(folder: Path) -> RiskModel:
             f"the model in {folder} cannot be used: {error}; make it again with "
             f"`vigil train --data PATH --out {folder}`"
         ) from error
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Read the files of a model folder, to send them somewhere.
+
+    Args:
+        folder: written by `save_model`.
+
+    Returns:
+        The manifest and the files that it names, by name.
+
+    Raises:
+        ModelError: there is no whole model of a format known here.
+    """
+    load_model(folder)
+    manifest = (folder / _MANIFEST).read_bytes()
+    names = json.loads(manifest)["files"]
+    return {_MANIFEST: manifest, **{name: (folder / name).read_bytes() for name in names}}
+
+
+def load_files(files: Mapping[str, bytes]) -> RiskModel:
+    """Make the model of a model folder's files.
+
+    Args:
+        files: from `read_folder`.
+
+    Returns:
+        The model.
+
+    Raises:
+        ModelError: they are no whole model of a format known here.
+    """
+    try:
+        return _load(files.__getitem__)
+    except (KeyError, ValueError, TypeError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ModelError(f"the model cannot be used: {what}") from error
+
+
+def facts_of(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """What the manifest among a model folder's files tells of the model, such as its data.
+
+    Raises:
+        ModelError: there is no manifest that can be read.
+    """
+    try:
+        facts: dict[str, Any] = json.loads(files[_MANIFEST]).get("facts", {})
+    except (KeyError, ValueError, AttributeError) as error:
+        raise ModelError(f"the model has no manifest that can be read: {error}") from error
+    return facts
+
+
+def _load(read: Callable[[str], bytes]) -> RiskModel:
+    manifest = json.loads(read(_MANIFEST))
+    if manifest["format"] != _FORMAT:
+        raise ValueError(f"format {manifest['format']}, not {_FORMAT}")
+    kind = _KINDS[manifest["kind"]]
+    names = (*kind.FILES, *(name for name in kind.OPTIONAL if name in manifest["files"]))
+    files = {name: read(name) for name in names}
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
+            raise ValueError(f"{name} is not the file that was saved")
+    return kind.from_files(
+        files,
+        name=str(manifest["name"]),
+        version=str(manifest["version"]),
+        features=tuple(manifest["features"]),
+        threshold=float(manifest["threshold"]),
+        tiers=Tiers(**manifest["tiers"]),
+    )
 
 
 def load_champion(

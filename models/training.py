@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models.alarms import threshold_for_budget
+from models.alarms import URGENT_BUDGET, WARNING_BUDGET, threshold_for_budget
 from models.candidates import CANDIDATES, TITLES, candidate
 from models.cohort import data_hash, held_out
 from models.dataset import Dataset, featurise
@@ -59,8 +59,6 @@ __all__ = [
     "train",
 ]
 
-#: Alerts per patient and day: with 20 patients seven a day, and two.
-WARNING_BUDGET, URGENT_BUDGET = 0.35, 0.10
 _WITHOUT_CONTEXT = 1 / 6
 _TITLES = {
     "vitals": "vital signs only",
@@ -182,7 +180,7 @@ def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]
     stage(f"Fitting {kind} on {len(learning):,} patients")
     model, pipeline = _fit(best.pipeline, learning, data, features, options.seed)
     stage("Fitting on the smaller feature sets")
-    smaller = []
+    smaller: list[tuple[str, RiskModel]] = []
     for name in reversed(list(FEATURE_SETS)[: list(FEATURE_SETS).index(options.features)]):
         kept = tuple(feature for feature in features if feature in FEATURE_SETS[name])
         if kept != features and (not smaller or kept != smaller[-1][1].features):
