@@ -147,6 +147,8 @@ class VitalsAgent:
                 outbox.add(
                     recommendations, self._place(recommendations, key, partition), key, value
                 )
+        for key, example in results.lessons:
+            outbox.add(topics.lessons.name, 0, key, example)
         for key, record in results.late:
             place = self._place(topics.vitals_late.name, key, partition)
             outbox.add(

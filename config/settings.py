@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     topic_drift: str = "drift"
 
     # learning
+    learning: bool = Field(
+        True, description="Whether examples and outcomes go to the learner's topic."
+    )
     site: str = Field(
         "default",
         pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",

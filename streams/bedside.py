@@ -24,6 +24,7 @@ from models.vitals import VITALS
 from models.window import DUPLICATE, LATE, OUT_OF_ORDER, TAKEN
 from streams.ids import recommendation_id
 from streams.intake import Intake, IntakeRules, Reject, take
+from streams.lessons import encode_example
 from streams.partitions import partitions_of
 from streams.recommend import Recommender, Scored
 from tables.labs import Labs
@@ -80,6 +81,7 @@ class Results:
 
     Attributes:
         recommendations: key and JSON, in the order of the readings.
+        lessons: key and example of each reading that is its patient's first in an hour.
         late: records beyond the grace.
         writes: key and state of every patient that was touched.
         counts: readings by what became of them.
@@ -87,6 +89,7 @@ class Results:
     """
 
     recommendations: list[tuple[bytes, bytes]] = field(default_factory=list)
+    lessons: list[tuple[bytes, bytes]] = field(default_factory=list)
     late: list[tuple[bytes, Any]] = field(default_factory=list)
     writes: list[tuple[bytes, bytes]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
@@ -104,6 +107,7 @@ class Bedside:
         rules: of the intake.
         partitions: over which patients are spread.
         clock: milliseconds since 1970, for the time of scoring.
+        learning: whether examples are to be made of the readings.
     """
 
     def __init__(
@@ -115,12 +119,15 @@ class Bedside:
         rules: IntakeRules,
         partitions: int,
         clock: Callable[[], int] = now_ms,
+        *,
+        learning: bool = False,
     ) -> None:
         self.windows, self.stays, self.labs = windows, stays, labs
         self.recommender = recommender
         self._rules = rules
         self._partitions = partitions
         self._clock = clock
+        self._learning = learning
 
     def sort(self, records: Sequence[Any], partition: int, *, routed: bool, whole: bool) -> Sorted:
         """Sort a batch out.
@@ -222,6 +229,23 @@ class Bedside:
         results.recommendations = [
             (intake.keys[i], value) for i, value in zip(which, written, strict=True)
         ]
+        if self._learning:
+            version = self.recommender.model.version
+            results.lessons = [
+                (
+                    intake.keys[which[i]],
+                    encode_example(
+                        scored.patient_ids[i],
+                        scored.at_ms[i],
+                        scored.ids[i].decode(),
+                        scored.rows[i].unit_id or scored.unit_ids[i],
+                        scored.features[i],
+                        float(scores.logit[i]),
+                        version,
+                    ),
+                )
+                for i in np.flatnonzero(applied.first[which]).tolist()
+            ]
         return results
 
 

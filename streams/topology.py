@@ -51,9 +51,17 @@ BEDSIDE = (
         about="what the laboratory found",
     ),
     Step(
+        agent="close",
+        reads=("outcomes",),
+        writes=("lessons", "dead_letters"),
+        keeps=(),
+        looks_up=(),
+        about="how stays ended",
+    ),
+    Step(
         agent="score",
         reads=("vitals", "vitals_routed"),
-        writes=("recommendations", "vitals_routed", "vitals_late", "dead_letters"),
+        writes=("recommendations", "lessons", "vitals_routed", "vitals_late", "dead_letters"),
         keeps=("windows",),
         looks_up=("stays", "results"),
         about="window, features, risk",

@@ -86,6 +86,7 @@ class Applied:
         features: in the order of `FEATURES`, shape [n, features].
         original: in the order of `ORIGINAL_FEATURES`, shape [n, 4].
         outcomes: see `models.window`, or `REPEATED`, shape [n].
+        first: whether a reading is its patient's first in an hour of event time, shape [n].
         writes: key and bytes of every state that changed.
         longest_log: readings in the longest of these states' logs.
     """
@@ -93,6 +94,7 @@ class Applied:
     features: NDArray[np.float64]
     original: NDArray[np.float64]
     outcomes: NDArray[np.int8]
+    first: NDArray[np.bool_]
     writes: list[tuple[bytes, bytes]]
     longest_log: int = 0
 
@@ -174,6 +176,7 @@ class Windows:
             features=np.full((n, len(FEATURES)), np.nan),
             original=np.full((n, len(ORIGINAL_FEATURES)), np.nan),
             outcomes=np.empty(n, np.int8),
+            first=np.empty(n, np.bool_),
             writes=[],
         )
         touched = np.empty(n, np.int64)
@@ -192,6 +195,7 @@ class Windows:
             applied.features,
             applied.original,
             applied.outcomes,
+            applied.first,
             touched,
             all_again,
         )

@@ -1,9 +1,10 @@
 """The bedside application: vital signs in, recommendations out.
 
     vitals, vitals.routed ─┐
-                           ├─ score ─→ recommendations, vitals.late, vitals.routed, dead.letters
+                           ├─ score ─→ recommendations, lessons, vitals.late, vitals.routed
     admissions ─→ admit ─→ stays
     labs ─→ chart ─→ results
+    outcomes ─→ close ─→ lessons
                   windows, stays, results: RocksDB tables with changelog
 
 Run it with ``vigil worker bedside`` or ``faust -A streams.apps.bedside worker``.
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.admissions import AdmissionsAgent
 from agents.labs import LabsAgent
+from agents.outcomes import OutcomesAgent
 from agents.vitals import VitalsAgent
 from config.guidance import guidance
 from config.settings import Settings, settings
@@ -80,7 +82,15 @@ def build(settings: Settings, model: RiskModel) -> VigilApp:
         max_bytes=settings.max_reading_bytes,
         future_tolerance_ms=round(settings.future_tolerance_s * 1000),
     )
-    bedside = Bedside(windows, stays, labs, Recommender(model, guidance()), rules, partitions)
+    bedside = Bedside(
+        windows,
+        stays,
+        labs,
+        Recommender(model, guidance()),
+        rules,
+        partitions,
+        learning=settings.learning,
+    )
 
     # admissions → stays
     admit = AdmissionsAgent(app, topics, stays, stay_table)
@@ -91,6 +101,11 @@ def build(settings: Settings, model: RiskModel) -> VigilApp:
     if labs is not None:
         chart = LabsAgent(app, topics, labs, lab_table)
         app.agent(app.batch_topic(topics.labs.name), name="chart")(chart.run)
+
+    # outcomes → lessons
+    if settings.learning:
+        send_on = OutcomesAgent(app, topics)
+        app.agent(app.batch_topic(topics.outcomes.name), name="close")(send_on.run)
 
     # vitals, vitals.routed → recommendations
     score = VitalsAgent(app, topics, bedside, window_table, admit, chart)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture
 def nowhere(tmp_path: Path) -> Settings:
-    return Settings(broker="nowhere:1", home=tmp_path)
+    return Settings(broker="nowhere:1", home=tmp_path, feature_set="labs")
 
 
 def test_the_registered_agents_read_what_the_table_says(nowhere: Settings) -> None:
