@@ -4,17 +4,12 @@ A fact comes under its patient's key, or is sent on under the right one. One wit
 tombstone) forgets what is known of the patient.
 """
 
-import asyncio
-import logging
 from abc import ABC, abstractmethod
-from contextlib import suppress
-from time import monotonic
 from typing import Any
 
 import msgspec
-from aiokafka.errors import KafkaError
-from faust.types import TP
 
+from agents.progress import Progress
 from agents.work import Work, settle
 from streams.application import VigilApp
 from streams.deadletters import encode
@@ -28,15 +23,6 @@ from streams.transport import Batch
 from tables.store import BatchTable
 
 __all__ = ["FactsAgent"]
-
-log = logging.getLogger(__name__)
-
-#: How often a waiting reading looks whether admissions were read to the end.
-_LOOK_AGAIN_S = 0.01
-#: Looks between two questions to the broker whether it is there.
-_LOOKS = 25
-#: A broker that takes longer to answer is away. A fetch may be ahead of the question: 1.5 s.
-_ANSWER_S = 3.0
 
 
 class FactsAgent(ABC):
@@ -55,9 +41,7 @@ class FactsAgent(ABC):
     ) -> None:
         self._app, self._topics, self._topic, self._table = app, topics, topic, table
         self._decode = msgspec.json.Decoder(row).decode
-        # assignment and offset: what an earlier assignment has read does not count
-        self._read_to: dict[int, tuple[int, int]] = {}
-        self._progress = asyncio.Event()
+        self._progress = Progress(app, topic)
 
     @abstractmethod
     def keep(self, partition: int, key: bytes, fact: Any) -> bytes | None:
@@ -85,46 +69,8 @@ class FactsAgent(ABC):
 
         A reading may be read before a fact that was sent earlier but on another topic. Bounded by
         ``admissions_wait_s``: a fact that is late must not hold up scoring.
-        Time in which the broker does not answer, or this process was stopped, does not count: then
-        what is waited for may be there and only cannot be read. Ends when the batch is stale: in a
-        rebalance that has begun the partition may be gone before anybody has been told.
         """
-        partition = batch.tp.partition
-        tp = TP(self._topic.name, partition)
-        consumer = self._app.consumer
-        end: int | None = None
-        left = self._app.settings.admissions_wait_s
-        while not batch.stale:
-            if tp not in consumer.assignment():
-                await asyncio.sleep(_LOOK_AGAIN_S)
-                continue
-            try:
-                async with asyncio.timeout(_ANSWER_S):
-                    answer = await consumer.end_offset(tp)
-            except (KafkaError, TimeoutError):
-                await asyncio.sleep(_LOOK_AGAIN_S * _LOOKS)
-                continue
-            end = answer if end is None else end
-            for _ in range(_LOOKS):
-                if batch.stale:
-                    return
-                if consumer.handled(tp, end, self._handled_to(partition)):
-                    return
-                if left <= 0:
-                    log.warning(
-                        "%s %d: not read to %d in time; scoring goes on",
-                        self._topic.role, partition, end,
-                    )  # fmt: skip
-                    return
-                looked = monotonic()
-                # a fetch that brings no record tells nobody
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._progress.wait(), _LOOK_AGAIN_S)
-                left -= min(monotonic() - looked, _LOOK_AGAIN_S)
-
-    def _handled_to(self, partition: int) -> int:
-        assignment, offset = self._read_to.get(partition, (-1, 0))
-        return offset if assignment == self._app.consumer.assignment_number else 0
+        await self._progress.reach(batch, self._app.settings.admissions_wait_s)
 
     async def _keep(self, event: Any) -> None:
         batch: Batch = event.value
@@ -148,9 +94,7 @@ class FactsAgent(ABC):
                 place = partition % self._app.sizes[dead_letters]
                 outbox.add(dead_letters, place, None, encode(record, str(error)))
         self._table.store(partition, list(writes.items()), outbox)
-        self._read_to[partition] = self._app.consumer.assignment_number, batch.end
-        self._progress.set()
-        self._progress = asyncio.Event()
+        self._progress.note(batch)
         acks = await outbox.hand_over()
         self._app.add_future(settle(self._app, acks, Work(event), self._table))
 

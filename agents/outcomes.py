@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from agents.vitals import VitalsAgent
 from agents.work import Work, finish
 from streams.application import VigilApp
 from streams.deadletters import encode
@@ -18,21 +19,23 @@ __all__ = ["OutcomesAgent"]
 class OutcomesAgent:
     """Sends on what is an outcome, as it came; what is none is a dead letter.
 
-    It keeps nothing: an outcome that is read again is sent on again, and the learner knows which
-    stays it has had.
+    It follows the patient's readings: what the broker held of them when the outcome was read is
+    scored before the outcome is sent on. It keeps nothing: an outcome that is read again is sent on
+    again, and the learner knows which stays it has had.
     """
 
-    def __init__(self, app: VigilApp, topics: Catalogue) -> None:
-        self._app, self._topics = app, topics
+    def __init__(self, app: VigilApp, topics: Catalogue, vitals: VitalsAgent) -> None:
+        self._app, self._topics, self._vitals = app, topics, vitals
 
     async def run(self, stream: Any) -> None:
         """Take a batch, send its outcomes on."""
         async for event in stream.noack().events():
-            if await self._app.consumer.begin(event.value):
-                try:
+            try:
+                await self._vitals.caught_up(event.value)
+                if await self._app.consumer.begin(event.value):
                     await self._send_on(event)
-                except Exception as error:
-                    await self._app.fail(error)
+            except Exception as error:
+                await self._app.fail(error)
 
     async def _send_on(self, event: Any) -> None:
         batch: Batch = event.value

@@ -18,6 +18,7 @@ from faust.types import TP
 
 from agents.admissions import AdmissionsAgent
 from agents.labs import LabsAgent
+from agents.progress import Progress
 from agents.work import Work, finish, settle
 from config.clock import now_ms
 from streams.application import VigilApp, report_lag
@@ -54,10 +55,13 @@ class VitalsAgent:
         windows: BatchTable,
         admissions: AdmissionsAgent,
         labs: LabsAgent | None,
+        model_known: asyncio.Event,
     ) -> None:
         self._app, self._topics, self._bedside = app, topics, bedside
         self._windows, self._admissions, self._labs = windows, admissions, labs
         settings = app.settings
+        self._model_known = model_known
+        self._progress = {t.name: Progress(app, t) for t in (topics.vitals, topics.vitals_routed)}
         self._limit = DeadLetterLimit(settings.dead_letter_window, settings.dead_letter_ratio)
         self._merger: Merger[Stray] = Merger(settings.route_hold_ms)
         self._routing = asyncio.Lock()
@@ -67,12 +71,21 @@ class VitalsAgent:
 
     async def run(self, stream: Any) -> None:
         """Take a batch, score it, send what came of it."""
+        await self._model_known.wait()
         async for event in stream.noack().events():
             try:
                 await self._handle(event)
             except Exception as error:
                 # a bug, or a state that cannot be read: stop before anything is lost
                 await self._app.fail(error)
+
+    async def caught_up(self, batch: Batch) -> None:
+        """Wait until all readings that the broker holds now for a batch's patients are scored.
+
+        So an outcome does not come to the learner before the stay's last reading.
+        """
+        for progress in self._progress.values():
+            await progress.reach(batch, self._app.settings.liveness_s / 2)
 
     async def keep_routing(self) -> None:
         """Send on strays that have waited long enough; runs beside the agent."""
@@ -125,6 +138,7 @@ class VitalsAgent:
         self._fill(outbox, partition, results, sorted_.rejects)
         self._windows.store(partition, results.writes, outbox)
         acks = await outbox.hand_over()
+        self._progress[batch.tp.topic].note(batch)
         delivery = self._finish(work, acks, batch, results)
         if source == DIRECT:
             await self._hold(batch, sorted_.strays, work)

@@ -91,6 +91,10 @@ class Settings(BaseSettings):
         description="What the site sends: vital signs, admissions too, laboratory results too.",
     )
 
+    label_wait_days: float = Field(
+        60, gt=0, description="Without an outcome, examples are given up after this event time."
+    )
+
     # readings
     grace_hours: float = Field(
         6, ge=0, le=8, description="How late a reading may come, event time."

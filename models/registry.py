@@ -29,6 +29,7 @@ __all__ = [
     "load_files",
     "load_model",
     "load_registered",
+    "model_files",
     "read_folder",
     "save_model",
 ]
@@ -61,12 +62,17 @@ def save_model(model: RiskModel, folder: Path, facts: Mapping[str, Any] | None =
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MANIFEST).unlink(missing_ok=True)
-    files = model.files()
+    files = model_files(model, facts)
     for kind in _KINDS.values():
         for stale in {*kind.FILES, *kind.OPTIONAL} - set(files):
             (folder / stale).unlink(missing_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
+
+
+def model_files(model: RiskModel, facts: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+    """The files of a model folder, the manifest last; see `save_model`."""
+    files = model.files()
     manifest = {
         "format": _FORMAT,
         "kind": model.kind,
@@ -78,7 +84,8 @@ def save_model(model: RiskModel, folder: Path, facts: Mapping[str, Any] | None =
         "facts": dict(facts or {}),
         "features": model.features,
     }
-    (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
+    files[_MANIFEST] = (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode()
+    return files
 
 
 def load_model(folder: Path) -> RiskModel:

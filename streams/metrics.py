@@ -64,6 +64,18 @@ class Metrics:
         self.recovery = Gauge(
             "vigil_recovery_seconds", "Assignment to tables ready", registry=registry
         )
+        #: Examples whose stays have not been learned yet.
+        self.examples_waiting = Gauge(
+            "vigil_examples_waiting", "Examples that wait for their labels", registry=registry
+        )
+        #: Stays given to the learner by this process.
+        self.stays_learned = Counter("vigil_stays_learned", "Stays learned", registry=registry)
+        #: Number of the newest layer that was learned.
+        self.layer = Gauge("vigil_model_layer", "Newest layer", registry=registry)
+        #: Records of `models` that are not applied.
+        self.release_problems = Gauge(
+            "vigil_model_problems", "Records of models that are not applied", registry=registry
+        )
         #: 1 for the model that scores.
         self.model = Gauge(
             "vigil_model_info", "The champion", ["name", "version"], registry=registry

@@ -10,6 +10,7 @@
 Run it with ``vigil worker bedside`` or ``faust -A streams.apps.bedside worker``.
 """
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from agents.admissions import AdmissionsAgent
@@ -21,6 +22,7 @@ from config.settings import Settings, settings
 from models.risk import RiskModel
 from streams.application import VigilApp, new_app
 from streams.bedside import Bedside, warm_up
+from streams.following import Follower
 from streams.intake import IntakeRules
 from streams.metrics import metrics
 from streams.recommend import Recommender
@@ -31,6 +33,8 @@ from tables.store import BatchTable
 from tables.windows import Windows
 
 __all__ = ["build"]
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     app: VigilApp
@@ -102,16 +106,26 @@ def build(settings: Settings, model: RiskModel) -> VigilApp:
         chart = LabsAgent(app, topics, labs, lab_table)
         app.agent(app.batch_topic(topics.labs.name), name="chart")(chart.run)
 
-    # outcomes → lessons
-    if settings.learning:
-        send_on = OutcomesAgent(app, topics)
-        app.agent(app.batch_topic(topics.outcomes.name), name="close")(send_on.run)
+    # models → the model that scores
+    def swap(chosen: RiskModel) -> None:
+        bedside.recommender.model = chosen
+        metrics.model.clear()
+        metrics.model.labels(chosen.name, chosen.version).set(1)
+        log.info("%s %s scores from now on", chosen.name, chosen.version)
+
+    follower = Follower(settings, topics.models.name, swap)
+    app.task(follower.follow)
 
     # vitals, vitals.routed → recommendations
-    score = VitalsAgent(app, topics, bedside, window_table, admit, chart)
+    score = VitalsAgent(app, topics, bedside, window_table, admit, chart, follower.ready)
     readings = app.batch_topic(topics.vitals.name, topics.vitals_routed.name)
     app.agent(readings, name="score")(score.run)
     app.task(score.keep_routing)
+
+    # outcomes → lessons
+    if settings.learning:
+        send_on = OutcomesAgent(app, topics, score)
+        app.agent(app.batch_topic(topics.outcomes.name), name="close")(send_on.run)
     return app
 
 
