@@ -33,7 +33,7 @@ from models.vitals import RANGES_RULE, VITALS
 from streams.bedside import DIRECT, Bedside
 from streams.cli import COMMANDS, cli
 from streams.deadletters import encode
-from streams.events import Admission, DeadLetter, Outcome, Reading, Recommendation
+from streams.events import Admission, DeadLetter, LabResult, Outcome, Reading, Recommendation
 from streams.intake import Intake, IntakeRules, take
 from streams.metrics import metrics
 from streams.recommend import Recommender
@@ -49,6 +49,7 @@ OWN = ("interfaces.md", "operate.md", "design.md")
 EVENTS: dict[str, type[BaseModel]] = {
     "reading": Reading,
     "admission": Admission,
+    "lab_result": LabResult,
     "outcome": Outcome,
     "recommendation": Recommendation,
     "dead-letter": DeadLetter,
