@@ -73,7 +73,7 @@ class LabelledStay:
     Attributes:
         patient_id: as at the bedside.
         at_ms: observed times of its readings, ms since 1970, ascending, at most one an hour of
-            event time, shape [n], n > 0.
+            event time, shape [n]; a stay without a reading teaches nothing.
         features: as they were scored, in the order of `models.features.FEATURES`,
             shape [n, features].
         labels: 1 from six hours before onset on, else 0, shape [n].
@@ -341,7 +341,7 @@ class Learner:
         leaves = self.champion.forest.leaves(stay.features)
         logits = leaf_logits(leaves, self.layer.values)
         self.taken += 1
-        if held_out(stay.patient_id):
+        if held_out(stay.patient_id) or not len(stay.at_ms):
             return Taken(logits, None)
         self.tally.add(stay.at_ms, logits, stay.labels, keep=self._keep)
         self._put_aside(stay, leaves)
