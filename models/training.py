@@ -55,6 +55,8 @@ __all__ = [
     "Options",
     "Trained",
     "TrainingError",
+    "fit",
+    "known_features",
     "stage_count",
     "train",
 ]
@@ -160,7 +162,7 @@ def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]
     data = featurise(learning)
     drawn = sample(learning, options.search_patients, options.seed)
     pilot = data.take(drawn)
-    features = _known(pilot, FEATURE_SETS[options.features])
+    features = known_features(pilot, FEATURE_SETS[options.features])
     searched = []
     for name in options.candidates:
         stage(f"Searching {TITLES[name]}")
@@ -178,13 +180,13 @@ def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]
 
     kind = TITLES[best.name]
     stage(f"Fitting {kind} on {len(learning):,} patients")
-    model, pipeline = _fit(best.pipeline, learning, data, features, options.seed)
+    model, pipeline = fit(best.pipeline, learning, data, features, options.seed)
     stage("Fitting on the smaller feature sets")
     smaller: list[tuple[str, RiskModel]] = []
     for name in reversed(list(FEATURE_SETS)[: list(FEATURE_SETS).index(options.features)]):
         kept = tuple(feature for feature in features if feature in FEATURE_SETS[name])
         if kept != features and (not smaller or kept != smaller[-1][1].features):
-            smaller.append((name, _fit(best.pipeline, learning, data, kept, options.seed)[0]))
+            smaller.append((name, fit(best.pipeline, learning, data, kept, options.seed)[0]))
 
     stage(f"Measuring on {len(unseen):,} held-out patients")
     test = featurise(unseen)
@@ -225,18 +227,34 @@ def _require_enough(learning: Sequence[Stay], unseen: Sequence[Stay]) -> None:
             )
 
 
-def _known(data: Dataset, features: Sequence[str]) -> tuple[str, ...]:
-    """The features that a tenth of the patients have: a feed may lack pressures or admissions."""
+def known_features(data: Dataset, features: Sequence[str]) -> tuple[str, ...]:
+    """The features that a tenth of the patients have: a feed may lack pressures or admissions.
+
+    Args:
+        data: features of the patients.
+        features: which of them may be taken.
+    """
     matrix = matrix_of(data, features)
     starts = np.flatnonzero(np.diff(data.patient, prepend=-1))
     share = np.logical_or.reduceat(~np.isnan(matrix), starts).mean(axis=0)
     return tuple(name for name, part in zip(features, share, strict=True) if part >= _RARE)
 
 
-def _fit(
+def fit(
     pipeline: Any, stays: Sequence[Stay], data: Dataset, features: tuple[str, ...], seed: int
 ) -> tuple[RiskModel, Any]:
-    """Fit on all patients, with thresholds from fits that had not seen the patient they predict."""
+    """Fit on all patients, with thresholds from fits that had not seen the patient they predict.
+
+    Args:
+        pipeline: what to fit; it is not changed.
+        stays: the patients, outcomes known.
+        data: their features.
+        features: the features it may look at.
+        seed: of the folds, and of who is shown a second time.
+
+    Returns:
+        The model, and the fitted pipeline.
+    """
     matrix, labels = matrix_of(data, features), labels_of(data)
     said = np.empty(len(matrix))
     for known, unknown in folds(stays, data.patient, seed):
