@@ -247,8 +247,11 @@ def _earned(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     lengths = np.bincount(patient, minlength=stays)
     gains = utility_gains(np.split(labels, np.cumsum(lengths)[:-1]))
-    earned = np.bincount(patient, np.where(scores >= threshold, gains, 0), stays)
-    return earned, np.bincount(patient, np.maximum(gains, 0), stays)
+    earned = np.zeros(stays)
+    attainable = np.zeros(stays)
+    np.add.at(earned, patient, np.where(scores >= threshold, gains, 0))
+    np.add.at(attainable, patient, np.maximum(gains, 0))
+    return earned, attainable
 
 
 def _hours(

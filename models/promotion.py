@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.cohort import held_out, side_of
+from models.pseudonyms import is_pseudonym
 
 __all__ = [
     "Evidence",
@@ -213,7 +214,12 @@ def unseen(patient_id: str, facts: Mapping[str, Any], began_ms: int | None = Non
     """
     data = facts.get("data") or {}
     split = data.get("split")
-    if split is not None and side_of(patient_id, split["seed"]) != split["side"]:
+    # a pseudonym keeps its side of the split with seed 0 only
+    if (
+        split is not None
+        and not (split["seed"] and is_pseudonym(patient_id))
+        and side_of(patient_id, split["seed"]) != split["side"]
+    ):
         return True
     if "held_out" in facts and held_out(patient_id):
         return True
