@@ -185,7 +185,9 @@ def promote(
     site: str | None,
     as_json: bool,
 ) -> int:
-    """Let a model score: a challenger, a former champion, a version of the registry or a folder.
+    """Let a model score: a challenger, a former champion, a number of the registry, a folder.
+
+    "shipped" is the model that comes with the project; what scores already may always be promoted.
 
     It must be better than the model that scores by a declared margin, on patients that neither
     has seen. Its layers follow from then on.
@@ -204,19 +206,22 @@ def promote(
         version = list(releases.challengers)[-1]
     record = _record(version, releases, chosen, who or me(), reason)
     now = releases.pointer
-    again = now is not None and now.champion == record.version
-    evidence = None if again else _evidence(record, releases, chosen, data)
-    verdict = Verdict(True, ("it follows its layers again",)) if again else _judged(evidence)
+    same = _same(record, now, chosen)
+    evidence = None if same else _evidence(record, releases, chosen, data)
+    verdict = Verdict(True, (same,)) if same else _judged(evidence)
     if not verdict.promote and not force:
         return _refuse(record.version, verdict, evidence, as_json)
-    pointer = releases.promote(
-        record.version,
-        who=who or me(),
-        why=reason or verdict.reasons[0],
-        at=datetime.now(UTC),
-        forced=not verdict.promote,
-        evidence=None if evidence is None else evidence.to_dict(),
-    )
+    audit: dict[str, Any] = {"who": who or me(), "why": reason or verdict.reasons[0]}
+    if same and now is None:
+        pointer = releases.start(record.version, at=datetime.now(UTC), **audit)
+    else:
+        pointer = releases.promote(
+            record.version,
+            at=datetime.now(UTC),
+            forced=not verdict.promote,
+            evidence=None if evidence is None else evidence.to_dict(),
+            **audit,
+        )
     records: list[AnyRecord] = [] if record.version in releases.champions else [record]
     _publish(chosen, releases.site, [*records, pointer], as_json)
     return 0
@@ -284,6 +289,15 @@ def _judged(evidence: Evidence | None) -> Verdict:
     return judge(evidence)
 
 
+def _same(record: ModelRecord, now: ModelPointer | None, chosen: Settings) -> str:
+    """Why a model need not be better: it is the one that scores. Empty where it is not."""
+    if now is not None:
+        return "it follows its layers again" if now.champion == record.version else ""
+    unpromoted = load_champion(chosen.tracking_uri, chosen.model_dir)
+    same = unpromoted.fingerprint() == load_files(record.contents()).fingerprint()
+    return "it scores already; from now on the pointer says so" if same else ""
+
+
 def _evidence(
     record: ModelRecord, releases: Releases, chosen: Settings, data: Path | None
 ) -> Evidence | None:
@@ -331,8 +345,8 @@ def _record(
     facts: dict[str, Any] = {}
     if challenger is not None:
         files, name, facts = challenger.contents(), version, challenger.facts
-    elif (Path(version) / "manifest.json").is_file():
-        files = read_folder(Path(version))
+    elif _is_folder(version):
+        files = read_folder(_folder(version))
         name = load_files(files).version
     elif "+" in version:
         raise ModelError(f"{version!r} is a layer: `vigil model rollback` sets one")
@@ -438,9 +452,13 @@ def _is_folder(name: str) -> bool:
     return name == "shipped" or (Path(name) / "manifest.json").is_file()
 
 
+def _folder(name: str) -> Path:
+    return SHIPPED if name == "shipped" else Path(name)
+
+
 def _candidate(name: str, releases: Releases | None, chosen: Settings) -> Candidate:
     if _is_folder(name):
-        folder = SHIPPED if name == "shipped" else Path(name)
+        folder = _folder(name)
         return Candidate(load_model(folder), facts_of(read_folder(folder)))
     assert releases is not None
     if name == "active":

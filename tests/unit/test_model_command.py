@@ -249,6 +249,15 @@ def test_the_same_champion_again_follows_its_layers_again(topic: Topic) -> None:
     assert scoring(topic) == "c1+3"
 
 
+def test_a_site_begins_with_the_model_that_scores_there_already(topic: Topic) -> None:
+    found = vigil("model", "promote", "shipped", "--json")
+    assert found.exit_code == 0, found.output
+    assert scoring(topic) == MODEL.version
+    assert (topic.pointer.action, topic.pointer.serial) == ("start", 1)
+    other = vigil("model", "promote", "shipped", "--site", "er", "--data", "/nowhere")
+    assert other.exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
