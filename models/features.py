@@ -22,6 +22,7 @@ scores of `models.scores`, how much was measured at all, and the context of the 
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,7 @@ __all__ = [
     "CONTEXT_FEATURES",
     "CURRENT",
     "FEATURES",
+    "FEATURE_SETS",
     "GROUPS",
     "GROUP_OF",
     "ORIGINAL_FEATURES",
@@ -98,6 +100,8 @@ VITAL_FEATURES: tuple[str, ...] = (
 CLOCK_FEATURES = ("icu_hours",)
 CONTEXT_FEATURES = ("age", "sex", "hours_before_icu", *CLOCK_FEATURES)
 FEATURES = VITAL_FEATURES + CONTEXT_FEATURES
+#: The features of each set; a model looks at those of them that a tenth of its patients have.
+FEATURE_SETS: Mapping[str, tuple[str, ...]] = {"context": FEATURES, "vitals": VITAL_FEATURES}
 
 GROUPS: tuple[str, ...] = (*CURRENT, "circulation", "scores", "monitoring", "patient", "stay")
 GROUP_OF: tuple[str, ...] = (

@@ -48,6 +48,8 @@ class Rules:
         rate: learning rate of AdaGrad.
         accumulator: sum of squared gradients that each leaf starts with.
         window: blocks over which the weights are averaged; see `models.online.LeafLogistic`.
+        head_start: blocks for which the champion's leaves count in the average: a block holds the
+            labels of three septic patients, of whom the readings tell much the same.
         negatives: share of the negative readings that is learned.
         block: stays that are shuffled and learned together.
         half_life: stays after which a stay counts for half in the thresholds.
@@ -56,7 +58,8 @@ class Rules:
 
     rate: float = 0.01
     accumulator: float = 10.0
-    window: int = 20
+    window: int = 40
+    head_start: int = 5
     negatives: float = 0.15
     block: int = 50
     half_life: float = 4_000.0
@@ -70,7 +73,7 @@ class LabelledStay:
     Attributes:
         patient_id: as at the bedside.
         at_ms: observed times of its readings, ms since 1970, ascending, at most one an hour of
-            event time, shape [n], n > 0.
+            event time, shape [n]; a stay without a reading teaches nothing.
         features: as they were scored, in the order of `models.features.FEATURES`,
             shape [n, features].
         labels: 1 from six hours before onset on, else 0, shape [n].
@@ -298,7 +301,9 @@ class Learner:
     ) -> None:
         self.champion = champion
         self.rules = rules = rules or Rules()
-        self.layer = LeafLogistic(champion.forest, rules.rate, rules.accumulator, rules.window)
+        self.layer = LeafLogistic(
+            champion.forest, rules.rate, rules.accumulator, rules.window, rules.head_start
+        )
         self.tally = Tally.empty()
         self.taken = self.learned = self.labels = self.positives = 0
         if snapshot is not None:
@@ -336,7 +341,7 @@ class Learner:
         leaves = self.champion.forest.leaves(stay.features)
         logits = leaf_logits(leaves, self.layer.values)
         self.taken += 1
-        if held_out(stay.patient_id):
+        if held_out(stay.patient_id) or not len(stay.at_ms):
             return Taken(logits, None)
         self.tally.add(stay.at_ms, logits, stay.labels, keep=self._keep)
         self._put_aside(stay, leaves)

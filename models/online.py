@@ -88,6 +88,7 @@ class LeafLogistic(base.Classifier):
         accumulator: sum of squared gradients that each leaf starts with.
         window: over how many calls of `learn` the weights are averaged: all of them until there
             are so many, then with exponentially falling weight; 1 = no averaging.
+        head_start: calls for which the values of the start count in the average.
 
     Attributes:
         weights: as the last step left them, shape [leaves].
@@ -109,12 +110,18 @@ class LeafLogistic(base.Classifier):
     """
 
     def __init__(
-        self, forest: Forest, rate: float = 0.01, accumulator: float = 10.0, window: int = 1
+        self,
+        forest: Forest,
+        rate: float = 0.01,
+        accumulator: float = 10.0,
+        window: int = 1,
+        head_start: int = 0,
     ) -> None:
         self.forest = forest
         self.rate = rate
         self.accumulator = accumulator
         self.window = window
+        self.head_start = head_start
         self.weights: NDArray[np.float64] = forest.values.copy()
         self.accumulators: NDArray[np.float64] = np.full(len(self.weights), float(accumulator))
         self.values: NDArray[np.float64] = forest.values.copy()
@@ -136,7 +143,8 @@ class LeafLogistic(base.Classifier):
         _learn(leaves, labels, offset, self.rate, self.weights, self.accumulators)
         self.batches += 1
         # a new array each time: what somebody scores with does not change under them
-        self.values = self.values + (self.weights - self.values) / min(self.batches, self.window)
+        share = 1 / min(self.batches + self.head_start, self.window)
+        self.values = self.values + (self.weights - self.values) * share
 
     @override
     def learn_one(self, x: dict[Any, Any], y: Any) -> None:

@@ -30,7 +30,7 @@ __all__ = ["GRID", "Prior", "Tally", "hourly_gains"]
 GRID: NDArray[np.float64] = np.linspace(-9.0, 3.0, 241)
 _STEP = float(GRID[1] - GRID[0])
 #: Standard deviation, in log-odds, of the kernel that smooths the earnings.
-_SMOOTH = 0.2
+_SMOOTH = 0.4
 #: Logarithm of how many times the urgent budget a prior may expect: no more than two alerts a day.
 _MOST = math.log(2 / URGENT_BUDGET)
 
@@ -44,7 +44,7 @@ class Prior:
         days: patient-days that the champion's tiers count for.
     """
 
-    pull: float = 20.0
+    pull: float = 400.0
     days: float = 500.0
 
 

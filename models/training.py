@@ -33,7 +33,7 @@ from models.candidates import CANDIDATES, TITLES, candidate
 from models.cohort import data_hash, held_out
 from models.dataset import Dataset, featurise
 from models.evaluation import Row, model_row, rule_rows, subgroup_rows
-from models.features import CONTEXT_FEATURES, FEATURES, VITAL_FEATURES
+from models.features import CONTEXT_FEATURES, FEATURE_SETS, FEATURES, VITAL_FEATURES
 from models.registry import REGISTERED
 from models.risk import RiskModel, Tiers, from_pipeline
 from models.search import (
@@ -56,6 +56,8 @@ __all__ = [
     "Trained",
     "TrainingError",
     "code_version",
+    "fit",
+    "known_features",
     "stage_count",
     "train",
 ]
@@ -167,7 +169,7 @@ def _train(
     data = featurise(learning)
     drawn = sample(learning, options.search_patients, options.seed)
     pilot = data.take(drawn)
-    features = _known(pilot, FEATURES if options.features == "context" else VITAL_FEATURES)
+    features = known_features(pilot, FEATURE_SETS[options.features])
     vitals = tuple(name for name in features if name in VITAL_FEATURES)
     searched = []
     for name in options.candidates:
@@ -186,11 +188,11 @@ def _train(
 
     kind = TITLES[best.name]
     stage(f"Fitting {kind} on {len(learning):,} patients")
-    model, pipeline = _fit(best.pipeline, learning, data, features, options.seed)
+    model, pipeline = fit(best.pipeline, learning, data, features, options.seed)
     stage("Fitting without the admission and its clock")
     bare = model
     if vitals != features:
-        bare, _ = _fit(best.pipeline, learning, data, vitals, options.seed)
+        bare, _ = fit(best.pipeline, learning, data, vitals, options.seed)
 
     stage(f"Measuring on {len(unseen):,} held-out patients")
     test = featurise(unseen)
@@ -235,18 +237,34 @@ def _require_enough(learning: Sequence[Stay], unseen: Sequence[Stay]) -> None:
             )
 
 
-def _known(data: Dataset, features: Sequence[str]) -> tuple[str, ...]:
-    """The features that a tenth of the patients have: a feed may lack pressures or admissions."""
+def known_features(data: Dataset, features: Sequence[str]) -> tuple[str, ...]:
+    """The features that a tenth of the patients have: a feed may lack pressures or admissions.
+
+    Args:
+        data: features of the patients.
+        features: which of them may be taken.
+    """
     matrix = matrix_of(data, features)
     starts = np.flatnonzero(np.diff(data.patient, prepend=-1))
     share = np.logical_or.reduceat(~np.isnan(matrix), starts).mean(axis=0)
     return tuple(name for name, part in zip(features, share, strict=True) if part >= _RARE)
 
 
-def _fit(
+def fit(
     pipeline: Any, stays: Sequence[Stay], data: Dataset, features: tuple[str, ...], seed: int
 ) -> tuple[RiskModel, Any]:
-    """Fit on all patients, with thresholds from fits that had not seen the patient they predict."""
+    """Fit on all patients, with thresholds from fits that had not seen the patient they predict.
+
+    Args:
+        pipeline: what to fit; it is not changed.
+        stays: the patients, outcomes known.
+        data: their features.
+        features: the features it may look at.
+        seed: of the folds, and of who is shown a second time.
+
+    Returns:
+        The model, and the fitted pipeline.
+    """
     matrix, labels = matrix_of(data, features), labels_of(data)
     said = np.empty(len(matrix))
     for known, unknown in folds(stays, data.patient, seed):

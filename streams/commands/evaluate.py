@@ -16,6 +16,7 @@ from models.registry import load_champion
 from models.risk import RiskModel
 from models.stay import Stay
 from streams.commands.figures import figures_table
+from streams.commands.shift import shift
 
 __all__ = ["evaluate"]
 
@@ -23,6 +24,9 @@ __all__ = ["evaluate"]
 @click.group(epilog="Example: vigil evaluate risk --data psv/ --out predictions/")
 def evaluate() -> None:
     """Measure the models on recorded patients."""
+
+
+evaluate.add_command(shift)
 
 
 @evaluate.command(epilog="Example: vigil evaluate risk --data patients/ --out predictions/")

@@ -44,22 +44,18 @@ def test_every_block_makes_a_version_and_the_layer_learns() -> None:
 
 
 def test_progressive_predictions_are_made_before_the_stays_labels_are_learned() -> None:
-    stays = made_labelled()
     learner = Learner(made_champion(), RULES)
-    model, turned = learner.champion, Learner(made_champion(), RULES)
-    for stay in stays:
+    model, last = learner.champion, None
+    for stay in made_labelled():
+        # labels of its own that are other ones would have changed nothing in them
+        other = Learner(learner.champion, RULES, last)
+        changed = other.take(replace(stay, labels=1 - stay.labels), stay.due_ms)
         taken = learner.take(stay, stay.due_ms)
         np.testing.assert_array_equal(taken.logits, model.score(stay.features).logit)
-        # other labels in this very stay would have changed nothing in them
-        other = turned.take(replace(stay, labels=1 - stay.labels), stay.due_ms)
-        np.testing.assert_array_equal(taken.logits, other.logits)
+        np.testing.assert_array_equal(taken.logits, changed.logits)
         if taken.snapshot is not None:
-            model = taken.snapshot.model(learner.champion)
-            turned = Learner(learner.champion, RULES, taken.snapshot)
-        elif not held_out(stay.patient_id):
-            turned = Learner(learner.champion, RULES)
-            for past in stays[: stays.index(stay) + 1]:
-                turned.take(past, past.due_ms)
+            last = taken.snapshot
+            model = last.model(learner.champion)
 
 
 def test_the_labels_of_a_stay_are_refused_before_they_are_due() -> None:
@@ -131,6 +127,14 @@ def test_a_learner_does_not_change_the_snapshot_it_was_rebuilt_from() -> None:
     before = versions[0].encode()
     learned(stays[versions[0].taken :], Learner(made_champion(), RULES, versions[0]))
     assert versions[0].encode() == before
+
+
+def test_a_stay_without_a_reading_is_taken_and_teaches_nothing() -> None:
+    stay = unseen_by_nobody()[0]
+    empty = replace(stay, at_ms=stay.at_ms[:0], features=stay.features[:0], labels=stay.labels[:0])
+    learner = Learner(made_champion(), RULES)
+    assert len(learner.take(empty, empty.due_ms).logits) == 0
+    assert (learner.taken, learner.learned, learner.tally.stays) == (1, 0, 0)
 
 
 def test_another_block_number_shuffles_another_way_and_the_same_one_alike() -> None:

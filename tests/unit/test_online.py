@@ -87,6 +87,15 @@ def test_the_average_is_over_all_batches_until_the_window_is_full() -> None:
     )
 
 
+def test_with_a_head_start_the_champions_values_count_as_if_they_had_been_learned() -> None:
+    model, (rows, labels) = made_champion(), made_rows(6)
+    layer = LeafLogistic(model.forest, window=100, head_start=3)
+    layer.learn(model.forest.leaves(rows), labels)
+    np.testing.assert_allclose(
+        layer.values, (3 * model.forest.values + layer.weights) / 4, atol=1e-14
+    )
+
+
 def test_the_values_that_somebody_scores_with_do_not_change_under_them() -> None:
     model, (rows, labels) = made_champion(), made_rows(5)
     layer = LeafLogistic(model.forest)

@@ -11,7 +11,7 @@ import pytest
 from models.dataset import featurise
 from models.publish import write_model
 from models.registry import SHIPPED, ModelError, load_champion, load_model, save_model
-from models.risk import LinearModel, RiskModel
+from models.risk import ForestModel, LinearModel, RiskModel
 from models.training import Options, Trained, train
 from tests.unit.made_patients import made_patients
 
@@ -48,6 +48,24 @@ def test_a_model_of_another_kind_leaves_nothing_of_the_one_before(
     save_model(trained.model, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["linear.json", "manifest.json"]
     assert isinstance(load_model(tmp_path), LinearModel)
+
+
+def test_a_forest_keeps_its_leaves_in_the_folder_and_loses_them_with_another_model(
+    tmp_path: Path,
+) -> None:
+    shipped = load_model(SHIPPED)
+    assert isinstance(shipped, ForestModel)
+    values = shipped.forest.values * 1.1
+    tiers = shipped.tiers
+    other = shipped.with_leaves(values, version="1+1", threshold=0.1, tiers=tiers)
+    save_model(other, tmp_path)
+    again = load_model(tmp_path)
+    assert again.version == "1+1"
+    assert same(again, other)
+    assert not same(again, shipped)
+    save_model(shipped, tmp_path)
+    assert not (tmp_path / "leaves.f64").exists()
+    assert same(load_model(tmp_path), shipped)
 
 
 def test_a_folder_without_a_model_says_how_to_make_one(tmp_path: Path) -> None:
