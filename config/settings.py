@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     label_delay_hours: float = Field(
         12, ge=0, description="After the end of a stay, event time; then its outcome counts."
     )
+    pseudonym_key: SecretStr | None = Field(
+        None, description="Makes patients' names in collected data sets; keep it, and keep it away."
+    )
 
     # the site
     feature_set: Literal["vitals", "context", "labs"] = Field(

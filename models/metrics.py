@@ -22,7 +22,15 @@ from models.bootstrap import auroc_statistic, patient_intervals, ratio_statistic
 from models.stay import Stay
 from models.utility import utility_gains
 
-__all__ = ["RiskReport", "auprc", "auroc", "brier", "calibration_error", "risk_report"]
+__all__ = [
+    "RiskReport",
+    "auprc",
+    "auroc",
+    "brier",
+    "calibration_error",
+    "earned_by_stay",
+    "risk_report",
+]
 
 _NAN = float("nan")
 
@@ -182,10 +190,7 @@ def risk_report(
     sent_from = threshold if alert_threshold is None else alert_threshold
     figures = alert_figures(stays, probabilities, sent_from, lockout_hours)
     labels, scores, patient = _hours(stays, probabilities)
-    lengths = np.bincount(patient, minlength=len(stays))
-    gains = utility_gains(np.split(labels, np.cumsum(lengths)[:-1]))
-    earned = np.bincount(patient, np.where(scores >= threshold, gains, 0), len(stays))
-    attainable = np.bincount(patient, np.maximum(gains, 0), len(stays))
+    earned, attainable = _earned(labels, scores, patient, len(stays), threshold)
     utility = ratio_statistic(earned, attainable)
     auroc_interval, utility_interval = patient_intervals(
         [auroc_statistic(labels, scores, patient), utility], len(stays), resamples, seed
@@ -212,6 +217,41 @@ def risk_report(
         patient_ppv=figures.patient_ppv,
         lead_hours=figures.lead_hours,
     )
+
+
+def earned_by_stay(
+    stays: Sequence[Stay], probabilities: Sequence[NDArray[np.floating]], threshold: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the alarms of each stay earned, and what could have been earned.
+
+    The normalised utility is the sum of the one over the sum of the other.
+
+    Args:
+        stays: the patients, outcomes known.
+        probabilities: the risk at each reading, one array a stay.
+        threshold: probability from which an hour counts as an alarm.
+
+    Returns:
+        Earned and attainable utility, each of shape [stays].
+    """
+    labels, scores, patient = _hours(stays, probabilities)
+    return _earned(labels, scores, patient, len(stays), threshold)
+
+
+def _earned(
+    labels: NDArray[np.int8],
+    scores: NDArray[np.float64],
+    patient: NDArray[np.int64],
+    stays: int,
+    threshold: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    lengths = np.bincount(patient, minlength=stays)
+    gains = utility_gains(np.split(labels, np.cumsum(lengths)[:-1]))
+    earned = np.zeros(stays)
+    attainable = np.zeros(stays)
+    np.add.at(earned, patient, np.where(scores >= threshold, gains, 0))
+    np.add.at(attainable, patient, np.maximum(gains, 0))
+    return earned, attainable
 
 
 def _hours(

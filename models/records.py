@@ -17,7 +17,15 @@ from models.labs import LAB_SCALE, LABS
 from models.stay import NO_LABS, Stay
 from models.vitals import VITALS
 
-__all__ = ["ORIGINAL_FEED", "SHAPES", "CohortError", "Columns", "find_columns", "to_stays"]
+__all__ = [
+    "ORIGINAL_FEED",
+    "SHAPES",
+    "CohortError",
+    "Columns",
+    "find_columns",
+    "patient_ids",
+    "to_stays",
+]
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +165,7 @@ def to_stays(
         CohortError: a row without id or time, or a value that its column cannot hold.
     """
     if ids is None:
-        ids = _ids(table, columns.texts[0], source)
+        ids = patient_ids(table, columns.texts[0], source)
     codes, names = pd.factorize(ids)
     numbers = {name: _floats(table, column, source) for name, column in columns.numbers.items()}
     time = _times(columns, numbers, table, source)
@@ -195,7 +203,12 @@ def to_stays(
     ]
 
 
-def _ids(table: Any, name: str, source: str) -> NDArray[np.object_]:
+def patient_ids(table: Any, name: str, source: str) -> NDArray[np.object_]:
+    """The patient of each row of a table, as text, shape [n].
+
+    Raises:
+        CohortError: a row has none, or ``pid`` is no whole number.
+    """
     column = table.column(name)
     if column.null_count:
         raise CohortError(f"{source}: {column.null_count} rows without {name}; remove them")

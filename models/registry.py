@@ -31,7 +31,9 @@ __all__ = [
     "load_registered",
     "model_files",
     "read_folder",
+    "registered_versions",
     "save_model",
+    "store_exists",
 ]
 
 log = logging.getLogger(__name__)
@@ -244,6 +246,43 @@ def load_registered(client: Any) -> RiskModel | None:
     with TemporaryDirectory(prefix="vigil-model-") as scratch:
         model = load_model(download(client, version, Path(scratch)))
     return replace(model, version=f"{version.version}-{model.version}")
+
+
+def store_exists(tracking_uri: str) -> bool:
+    """Whether there is a registry to ask; a server is taken to be there."""
+    store = _local_store(tracking_uri)
+    return store is None or store.exists()
+
+
+def registered_versions(tracking_uri: str, timeout_s: int = 5) -> list[dict[str, Any]]:
+    """What the registry holds, the newest version first.
+
+    Args:
+        tracking_uri: of an MLflow store that exists.
+        timeout_s: how long a server may take to answer.
+
+    Returns:
+        ``version``, ``fingerprint``, ``data_hash`` and ``data_span`` of each version, and whether
+        it is the ``champion``.
+
+    Raises:
+        ModelError: the registry does not answer.
+    """
+    from models.tracking import all_versions, champion_version, connect
+
+    with connect(tracking_uri, timeout_s) as client:
+        champion = champion_version(client)
+        return [
+            {
+                "version": str(version.version),
+                **{
+                    name: version.tags.get(name)
+                    for name in ("fingerprint", "data_hash", "data_span")
+                },
+                "champion": champion is not None and version.version == champion.version,
+            }
+            for version in all_versions(client)
+        ]
 
 
 def _local_store(tracking_uri: str) -> Path | None:

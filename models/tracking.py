@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXPERIMENT",
+    "all_versions",
     "champion_version",
     "connect",
     "download",
@@ -27,6 +28,7 @@ __all__ = [
     "log_folder",
     "log_json",
     "log_pipeline",
+    "numbered_version",
     "register",
     "run",
     "session",
@@ -121,6 +123,36 @@ def champion_version(client: Any) -> Any | None:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def numbered_version(client: Any, number: str) -> Any:
+    """A registered version by its number.
+
+    Args:
+        client: from `connect`.
+        number: such as "7".
+
+    Raises:
+        ModelError: there is none.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version(REGISTERED, number)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise ModelError(f"the registry has no version {number} of {REGISTERED}") from None
+
+
+def all_versions(client: Any) -> list[Any]:
+    """All registered versions, the newest first.
+
+    Args:
+        client: from `connect`.
+    """
+    found = client.search_model_versions(f"name='{REGISTERED}'", max_results=1000)
+    return sorted(found, key=lambda version: int(version.version), reverse=True)
 
 
 def download(client: Any, version: Any, scratch: Path) -> Path:

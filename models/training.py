@@ -18,7 +18,7 @@
 """
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -55,6 +55,7 @@ __all__ = [
     "Options",
     "Trained",
     "TrainingError",
+    "code_version",
     "fit",
     "known_features",
     "stage_count",
@@ -135,6 +136,9 @@ def train(
     stays: Sequence[Stay],
     options: Options | None = None,
     stage: Callable[[str], None] = lambda name: None,
+    *,
+    featurise: Callable[[Sequence[Stay]], Dataset] = featurise,
+    data: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train a risk model.
 
@@ -142,6 +146,9 @@ def train(
         stays: the patients; those without a known outcome are left out.
         options: how to train.
         stage: called with the name of each step as it begins.
+        featurise: makes the features of stays; those of a collected set are known.
+        data: where the patients are from, as JSON can hold it; for the facts. `models.promotion`
+            reads from it whom the model has seen.
 
     Returns:
         The model and its figures.
@@ -151,10 +158,16 @@ def train(
     """
     options = options or Options()
     with threadpool_limits(options.threads):
-        return _train(stays, options, stage)
+        return _train(stays, options, stage, featurise, dict(data or {}))
 
 
-def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]) -> Trained:
+def _train(
+    stays: Sequence[Stay],
+    options: Options,
+    stage: Callable[[str], None],
+    featurise: Callable[[Sequence[Stay]], Dataset],
+    source: dict[str, Any],
+) -> Trained:
     known = [stay for stay in stays if stay.labels is not None and len(stay.seconds)]
     learning = [stay for stay in known if not held_out(stay.patient_id)]
     unseen = [stay for stay in known if held_out(stay.patient_id)]
@@ -211,7 +224,8 @@ def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]
             "options": asdict(options) | {"candidates": list(options.candidates)},
             "trained_on": _describe(learning),
             "held_out": _describe(unseen),
-            "code": _code_version(),
+            "data": source,
+            "code": code_version(),
         },
     )
 
@@ -322,7 +336,7 @@ def _describe(stays: Sequence[Stay]) -> dict[str, Any]:
     }
 
 
-def _code_version() -> str | None:
+def code_version() -> str | None:
     """Commit of the code, with ``-dirty`` where files differ from it; None outside git."""
     git = [
         "git",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,10 @@ def _offline(lessons: list[Any]) -> list[np.ndarray[Any, Any]]:
             if taken.snapshot is not None:
                 layers.append(taken.snapshot.values)
     return layers
+
+
+def _have(layers: int, found: list[Any]) -> bool:
+    return bool(found) and len(_layers(found)) >= layers
 
 
 async def _lessons(live: Settings, stays: list[Any]) -> list[Any]:
@@ -117,11 +122,7 @@ async def test_a_learner_that_is_killed_loses_no_label_and_counts_none_twice(
     sending = asyncio.create_task(Replay(live, stays, rate=6_000).run())
     models = catalogue(live).models.name
     for kills in range(1, 4):
-        await read(
-            live,
-            [models],
-            lambda found, kills=kills: len(_layers(found)) >= kills - 1 and bool(found),
-        )
+        await read(live, [models], partial(_have, kills - 1))
         await asyncio.sleep(0.05 * kills)
         learning.kill()
         learning.start()

@@ -53,7 +53,7 @@ def test_a_model_of_another_kind_leaves_nothing_of_the_one_before(
 def test_a_forest_keeps_its_leaves_in_the_folder_and_loses_them_with_another_model(
     tmp_path: Path,
 ) -> None:
-    shipped = load_model(SHIPPED)
+    shipped = load_model(SHIPPED["context"])
     assert isinstance(shipped, ForestModel)
     values = shipped.forest.values * 1.1
     tiers = shipped.tiers

@@ -28,10 +28,10 @@ pytestmark = pytest.mark.unit
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 AUDIT: Any = {"who": "a physician", "why": "a test", "at": AT}
-BASE = load_model(SHIPPED)
+BASE = load_model(SHIPPED["context"])
 assert isinstance(BASE, ForestModel)
 LEAVES = BASE.forest.values
-FILES = read_folder(SHIPPED)
+FILES = read_folder(SHIPPED["context"])
 
 
 def load(files: Mapping[str, bytes]) -> RiskModel:
@@ -75,7 +75,8 @@ def publish(releases: Releases, record: AnyRecord | tuple[bytes, bytes | None]) 
     at = getattr(publish, "next", 0)
     publish.next = at + 1  # type: ignore[attr-defined]
     if isinstance(record, tuple):
-        releases.take(*record, at)
+        key, value = record
+        releases.take(key, value, at)
     else:
         releases.take(key_of(record), record.model_dump_json().encode(), at)
 
@@ -239,7 +240,8 @@ def test_records_in_any_order_and_again_give_the_same(order: list[int], again: i
     for offset in order + order[:again]:
         record = RECORDS[offset]
         if isinstance(record, tuple):
-            releases.take(*record, offset)
+            key, value = record
+            releases.take(key, value, offset)
         else:
             releases.take(key_of(record), record.model_dump_json().encode(), offset)
     assert version(releases) == "c2"
