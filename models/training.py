@@ -29,7 +29,7 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.alarms import URGENT_BUDGET, WARNING_BUDGET, threshold_for_budget
-from models.candidates import CANDIDATES, TITLES, candidate
+from models.candidates import CANDIDATES, TITLES, candidate, constrain
 from models.cohort import data_hash, held_out
 from models.dataset import Dataset, featurise
 from models.evaluation import Row, model_row, rule_rows, subgroup_rows
@@ -272,14 +272,14 @@ def fit(
     matrix, labels = matrix_of(data, features), labels_of(data)
     said = np.empty(len(matrix))
     for known, unknown in folds(stays, data.patient, seed):
-        fold = clone(pipeline)
+        fold = constrain(clone(pipeline), features)
         fold.fit(
             *_with_bare_feeds(matrix[known], labels[known], data.patient[known], features, seed)
         )
         said[unknown] = fold.predict_proba(matrix[unknown])[:, 1]
     per_stay = data.per_stay(said, len(stays))
     threshold, _ = best_threshold(stay_labels(stays), per_stay)
-    final = clone(pipeline)
+    final = constrain(clone(pipeline), features)
     final.fit(*_with_bare_feeds(matrix, labels, data.patient, features, seed))
     model = from_pipeline(
         final,
