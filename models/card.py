@@ -201,7 +201,7 @@ normalised utility: 0 = never alarming, 1 = the best possible. Every line has it
 Alerts have a lock-out of 12 hours and are true from 12 hours before to 3 hours after onset. The
 rules know neither consciousness nor oxygen nor laboratory values. **The clock alarms on everyone
 from a fixed hour on and has never looked at a patient: what a model earns beyond it is what it
-knows.** So does the AUROC in the same hour, among readings of patients who have stayed equally long.
+knows.** So does the AUROC in the same hour, among readings of patients who stayed equally long.
 "Admission unknown" is the same model on a feed without admissions; lines of fewer kinds of data are
 models that were trained without the rest. With NEWS2, qSOFA, SIRS or the shock index the risk never
 falls.

@@ -161,36 +161,40 @@ class LayerRecord(_Record):
 class PointerMove(_Record):
     """One move of the pointer: who, why, when, to what."""
 
-    serial: int
-    champion: Version
-    layer: Version | None
-    follow: bool
-    action: Literal["start", "promote", "rollback"]
-    who: str
-    why: str
-    at: AwareDatetime
-    forced: bool = False
+    serial: int = Field(description="All as above, of that move.")
+    champion: Version = Field(description="Which scored then.")
+    layer: Version | None = Field(description="The one that was named then.")
+    follow: bool = Field(description="Whether newer ones took over.")
+    action: Literal["start", "promote", "rollback"] = Field(description="What kind of move.")
+    who: str = Field(description="Who made it.")
+    why: str = Field(description="In that person's words.")
+    at: AwareDatetime = Field(description="When.")
+    forced: bool = Field(False, description="Whether the rule was overruled.")
 
 
 class ModelPointer(_Record):
     """Which model of a site scores."""
 
-    kind: Literal["pointer"] = "pointer"
-    site: Site
+    kind: Literal["pointer"] = Field("pointer", description="`pointer`.")
+    site: Site = Field(description="Hospital; the key, too.")
     serial: int = Field(ge=1, description="One more than that of the pointer before.")
-    champion: Version
+    champion: Version = Field(description="The model that scores; its record is on the topic.")
     layer: Version | None = Field(
         None, description="Leaf values to score with; null with `follow` = the newest there are."
     )
     follow: bool = Field(
         True, description="Whether newer layers of this champion take over as they are learned."
     )
-    action: Literal["start", "promote", "rollback"]
-    who: str
-    why: str
-    at: AwareDatetime
-    from_champion: Version | None = Field(None, description="What scored before.")
-    from_layer: Version | None = None
+    action: Literal["start", "promote", "rollback"] = Field(
+        description="A site's first, a promotion, or a way back."
+    )
+    who: str = Field(description="Person or program that decided.")
+    why: str = Field(description="In words.")
+    at: AwareDatetime = Field(description="When; wall clock.")
+    from_champion: Version | None = Field(
+        None, description="What scored before; null = what was chosen without a pointer."
+    )
+    from_layer: Version | None = Field(None, description="And its layer.")
     forced: bool = Field(False, description="Whether the rule of promotion was overruled.")
     evidence: dict[str, Any] = Field(
         default_factory=dict, description="Figures that the move was decided on."

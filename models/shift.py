@@ -33,10 +33,10 @@ from sklearn.preprocessing import StandardScaler
 from models.alarms import alert_figures
 from models.cohort import held_out
 from models.dataset import BASE_MS, Dataset
-from models.evaluation import Row, rule_rows
+from models.evaluation import Row, probabilities, rule_rows
 from models.features import FEATURE_SETS
 from models.learner import DueStays, LabelledStay, Learner, Rules, Snapshot
-from models.metrics import risk_report
+from models.metrics import RiskReport, risk_report
 from models.progress import track
 from models.risk import ForestModel, RiskModel
 from models.search import labels_of
@@ -307,18 +307,25 @@ class _Measure:
         self.stays = stays
         self.data = data
         self.clock = rule_rows(stays, data)[-1]
+        #: By arm: the model it was measured with, its report and alerts of the tier urgent.
+        self._known: dict[str, tuple[RiskModel, RiskReport, float]] = {}
 
     def __call__(self, discharges: int, arms: Mapping[str, RiskModel], resamples: int = 0) -> Point:
-        rows, urgent = [], {}
-        for name, model in arms.items():
-            risk = model.score(self.data.X).probability
-            said = self.data.per_stay(risk, len(self.stays))
-            report = risk_report(self.stays, said, model.threshold, resamples=resamples)
-            rows.append(Row(name, report))
-            urgent[name] = alert_figures(self.stays, said, model.tiers.urgent).per_patient_day
         if resamples:
+            self._known.clear()
             self.clock = rule_rows(self.stays, self.data, resamples=resamples)[-1]
+        for name, model in arms.items():
+            if name not in self._known or self._known[name][0] is not model:
+                self._known[name] = (model, *self._figures(model, resamples))
+        rows = [Row(name, self._known[name][1]) for name in arms]
+        urgent = {name: self._known[name][2] for name in arms}
         return Point(discharges, [*rows, self.clock], urgent, arms["online"].version)
+
+    def _figures(self, model: RiskModel, resamples: int) -> tuple[RiskReport, float]:
+        said = probabilities(model, self.data, len(self.stays))
+        report = risk_report(self.stays, said, model.threshold, resamples=resamples)
+        urgent = alert_figures(self.stays, said, model.tiers.urgent)
+        return report, urgent.per_patient_day
 
 
 def _refit(

@@ -92,13 +92,15 @@ def connect(tracking_uri: str, timeout_s: int = 30) -> Iterator[Any]:
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     }
     with _environment(**patience), _quiet():
+        from alembic.util import CommandError
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-        except (MlflowException, SQLAlchemyError) as error:
+        # alembic's: two processes that make one store at the same time
+        except (MlflowException, SQLAlchemyError, CommandError) as error:
             raise ModelError(
                 f"the model registry {tracking_uri} cannot be used: {_first_line(error)}. Start "
                 "it, name another one in VIGIL_MLFLOW_TRACKING_URI, or a model folder that needs "

@@ -216,10 +216,10 @@ class DriftEvent(Event):
     since: AwareDatetime = Field(description="When it began, as far as can be told; event time.")
     at: AwareDatetime = Field(description="When it was found; event time.")
     strength: float = Field(ge=0, description="How much changed, in standard deviations.")
-    before: float | None = Field(description="Mean of the signal before.")
-    after: float | None = Field(description="Mean of the signal since.")
+    before: float | None = Field(None, description="Mean of the signal before.")
+    after: float | None = Field(None, description="Mean of the signal since.")
     examples: int = Field(ge=0, description="Examples seen since it began.")
-    model_version: str
+    model_version: str = Field(description="That scored when it was found.")
     detail: str = Field(description="For people.")
 
 

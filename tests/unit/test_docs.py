@@ -33,7 +33,16 @@ from models.vitals import RANGES_RULE, VITALS
 from streams.bedside import DIRECT, Bedside
 from streams.cli import COMMANDS, cli
 from streams.deadletters import encode
-from streams.events import Admission, DeadLetter, LabResult, Outcome, Reading, Recommendation
+from streams.events import (
+    Admission,
+    DeadLetter,
+    DriftEvent,
+    LabResult,
+    ModelPointer,
+    Outcome,
+    Reading,
+    Recommendation,
+)
 from streams.intake import Intake, IntakeRules, take
 from streams.metrics import metrics
 from streams.recommend import Recommender
@@ -53,6 +62,8 @@ EVENTS: dict[str, type[BaseModel]] = {
     "outcome": Outcome,
     "recommendation": Recommendation,
     "dead-letter": DeadLetter,
+    "drift": DriftEvent,
+    "pointer": ModelPointer,
 }
 
 #: Stands where neither the code nor the document says anything.
@@ -178,12 +189,19 @@ def _kind(schema: dict[str, Any]) -> str:
         return " or ".join(f"`{each}`" for each in schema["enum"])
     if schema.get("format") == "date-time":
         return "time"
-    names = {"string": "text", "boolean": "true or false", "integer": "whole number"}
+    names = {
+        "string": "text",
+        "boolean": "true or false",
+        "integer": "whole number",
+        "number": "number",
+    }
     kind = schema.get("type", "object")
     if kind == "array":
         return f"list of {_kind(schema['items'])}" if "items" in schema else "list"
-    if "minimum" in schema:
+    if "maximum" in schema:
         return f"number, {schema['minimum']} to {schema['maximum']}"
+    if "minimum" in schema:
+        return f"{names[kind]}, {schema['minimum']} or more"
     if "maxLength" in schema:
         return f"text, up to {schema['maxLength']} characters"
     return names.get(kind, str(kind))
