@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.dataset import featurise
+from models.features import FEATURES
 from models.publish import write_model
 from models.registry import SHIPPED, ModelError, load_champion, load_model, save_model
 from models.risk import ForestModel, LinearModel, RiskModel
@@ -138,8 +139,9 @@ def test_the_shipped_models_text_is_read_by_lightgbm_to_the_same_log_odds() -> N
     model = load_model(SHIPPED["context"])
     scaler = json.loads((SHIPPED["context"] / "scaler.json").read_text())
     rows = featurise(made_patients(20)).X
-    rows[::7, -4:] = np.nan
-    scaled = (rows - np.array(scaler["mean"])) / np.array(scaler["scale"])
+    rows[::7, FEATURES.index("age") : FEATURES.index("icu_hours") + 1] = np.nan
+    looked_at = rows[:, [FEATURES.index(name) for name in model.features]]
+    scaled = (looked_at - np.array(scaler["mean"])) / np.array(scaler["scale"])
     booster = lightgbm.Booster(model_file=SHIPPED["context"] / "model.txt")
     wanted = booster.predict(scaled, raw_score=True, num_threads=1)
     np.testing.assert_array_equal(model.score(rows).logit, wanted)
