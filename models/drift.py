@@ -16,9 +16,9 @@ detector knows. So
 
 1. River's ADWIN (Bifet & Gavalda 2007), quick and set to be sensitive, *suspects* a signal for
    `Rule.suspect` values;
-2. while it is suspected, its most likely change point (largest CUSUM) is tested now and then: mean
-   after against mean before, under a random-effects model of patients. With x = patient's level +
-   noise, the variances of which come from the time before, the difference of means has variance
+2. while it is suspected, its most likely change points (largest CUSUM) are tested now and then:
+   mean after against mean before, under a random-effects model of patients. With x = patient's
+   level + noise, their variances taken from the time before, the difference of means has variance
    ``V_b sum_i (a_i - b_i)^2 + V_w (1/N_a + 1/N_b)``, where a_i and b_i are the shares of patient i
    in the values after and before. A patient who lies in both cancels out. If the patients after
    the change vary more than that says, their own variance counts. An event needs
@@ -120,11 +120,15 @@ class Rule:
         delta: significance of ADWIN, per signal.
         clock: values between two looks of ADWIN.
         suspect: values for which a signal stays suspected.
-        every: values between two tests of a suspected signal.
+        every: values between two tests of a suspected signal at first; later a sixteenth of the
+            values since it was suspected.
+        reach: how many values ago a change may lie. One test for each: a small change long ago
+            would hide a large one now.
         before: values that must lie before a change.
         after: values that must lie after it.
         patients: distinct patients that must lie after it; before it, twice as many.
-        alpha: largest p-value of an event.
+        alpha: p-value below which a change of `_LONG` values or more is an event. A shorter one
+            has more places to be found in by chance, and is allowed less in proportion.
         effect: smallest effect of an event, standard deviations of the values before.
         cool_down: values after an event in which the signal raises no other.
     """
@@ -134,6 +138,7 @@ class Rule:
     clock: int
     suspect: int
     every: int
+    reach: tuple[int, ...]
     before: int
     after: int
     patients: int
@@ -144,15 +149,16 @@ class Rule:
 
 #: For examples: about 17 signals at 100,000 examples are to raise no event by chance.
 EXAMPLES: Final = Rule(
-    memory=4096,
+    memory=16384,
     delta=0.05,
     clock=4,
-    suspect=1024,
+    suspect=12288,
     every=8,
+    reach=(256, 2048, 16384),
     before=512,
-    after=32,
+    after=40,
     patients=16,
-    alpha=1e-6,
+    alpha=3e-7,
     effect=0.2,
     cool_down=1024,
 )
@@ -161,8 +167,9 @@ STAYS: Final = Rule(
     memory=2048,
     delta=0.05,
     clock=4,
-    suspect=512,
+    suspect=1536,
     every=4,
+    reach=(128, 2048),
     before=64,
     after=24,
     patients=24,
@@ -264,15 +271,18 @@ def _f1(jaccard: float) -> float:
     return 2 * jaccard / (1 + jaccard)
 
 
+_LONG_AGO = -(2**40)
+
+
 @dataclass(slots=True)
 class _Signal:
     """What is known of one signal besides its values; indices count all rows ever taken in."""
 
     start: int = 0  # the past begins here
     anchor: int = 0  # the detector was fed from here on
-    suspect_until: int = 0
-    quiet_until: int = 0
+    suspected: int = _LONG_AGO  # when the detector last spoke
     tested: int = 0
+    quiet_until: int = 0
 
 
 @dataclass(slots=True)
@@ -372,11 +382,13 @@ class _Layer:
                 detector = self._detectors[i]
                 detector.update(value)
                 if detector.drift_detected:
-                    signal.suspect_until = now + rule.suspect
+                    signal.suspected = signal.tested = now
+            since = now - signal.suspected
+            # more seldom as time goes by: proof that was not there takes as long again to come
             if (
-                now <= signal.suspect_until
+                since <= rule.suspect
                 and now >= signal.quiet_until
-                and now - signal.tested >= rule.every
+                and now - signal.tested >= max(rule.every, since // 16)
             ):
                 signal.tested = now
                 proof = self._test(i)
@@ -411,16 +423,19 @@ class _Layer:
         if n < rule.before + rule.after:
             return None
         x = column[there].astype(np.float64)
-        split = _change_point(x, rule.before, rule.after)
         patients = rows.key(_PATIENT, start)[there]
-        found = _compare(x, patients, split, rule.patients)
-        if found is None:
-            return None
-        before, after, effect, p_value, count = found
-        if p_value >= rule.alpha or abs(effect) < rule.effect:
-            return None
-        at = start + int(there[split])
-        return _Proof(start, at, before, after, effect, p_value, n - split, count)
+        best = None
+        splits = {_change_point(x, max(rule.before, n - reach), rule.after) for reach in rule.reach}
+        for split in sorted(splits):
+            found = _compare(x, patients, split, rule.patients, rule.effect)
+            if found is None:
+                continue
+            before, after, effect, p_value, count = found
+            allowed = rule.alpha * min(1.0, (n - split) / _LONG)
+            if p_value < allowed and (best is None or p_value < best.p_value):
+                at = start + int(there[split])
+                best = _Proof(start, at, before, after, effect, p_value, n - split, count)
+        return best
 
     def restore(self, told: dict[str, Any], data: bytes, at: int) -> int:
         """Take on a state; see `DriftMonitor.encode`. Return where in ``data`` it ends."""
@@ -458,12 +473,20 @@ class _Layer:
         return most if alone else -1
 
 
+#: Values after a change from which on all of `Rule.alpha` is allowed.
+_LONG = 1024
 #: Share of a shift that one unit must make up to be named alone.
 _MOST = 0.8
 
 
 def _change_point(x: NDArray[np.float64], before: int, after: int) -> int:
-    """Index that splits ``x`` where the standardised CUSUM is largest."""
+    """Index that splits ``x`` where the standardised CUSUM is largest.
+
+    Args:
+        x: values.
+        before: values that must lie before the split.
+        after: values that must lie after it.
+    """
     n = len(x)
     sums = np.cumsum(x)
     j = np.arange(before, n - after + 1)
@@ -472,26 +495,31 @@ def _change_point(x: NDArray[np.float64], before: int, after: int) -> int:
 
 
 def _compare(
-    x: NDArray[np.float64], patients: NDArray[np.int64], split: int, least: int
+    x: NDArray[np.float64],
+    patients: NDArray[np.int64],
+    split: int,
+    least_patients: int,
+    least_effect: float,
 ) -> tuple[float, float, float, float, int] | None:
     """Test whether the mean after ``split`` differs from that before; see the module.
 
     Returns:
-        Mean before, mean after, effect, p-value and patients after; None for too few patients.
+        Mean before, mean after, effect, p-value and patients after; None for too few patients or
+        too small an effect.
     """
+    x0, x1 = x[:split], x[split:]
+    m0, m1 = float(x0.mean()), float(x1.mean())
+    spread = float(x0.std() or x.std())
+    if abs(m1 - m0) < least_effect * spread or spread == 0:
+        return None
     _, code = np.unique(patients, return_inverse=True)
     count = int(code.max()) + 1
     n0 = np.bincount(code[:split], minlength=count).astype(np.float64)
     n1 = np.bincount(code[split:], minlength=count).astype(np.float64)
     k0, k1 = int(np.count_nonzero(n0)), int(np.count_nonzero(n1))
-    if k1 < least or k0 < 2 * least:
+    if k1 < least_patients or k0 < 2 * least_patients:
         return None
-    x0, x1 = x[:split], x[split:]
-    m0, m1 = float(x0.mean()), float(x1.mean())
     total0, total1 = float(split), float(len(x1))
-    spread = float(x0.std() or x.std())
-    if spread == 0:
-        return None
     # variance between and within patients before the change (one-way random effects, ANOVA)
     means0 = np.bincount(code[:split], x0, minlength=count) / np.maximum(n0, 1)
     inside = float(np.square(x0 - means0[code[:split]]).sum())
