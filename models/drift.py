@@ -44,7 +44,7 @@ import math
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -198,9 +198,10 @@ class DriftEvent:
         before: mean before the change; of ``f1`` the F1 itself.
         after: mean after it.
         effect: the difference in standard deviations of the values before.
-        p_value: probability of a difference like this by chance, at one look; NaN for mix-ups.
+        p_value: probability of a difference like this by chance, at one look; of a mix-up a bound
+            on that of ever getting so far.
         values: values after the change.
-        patients: distinct patients among them.
+        patients: distinct patients among them; 0 for a mix-up, which is a matter of a device.
     """
 
     id: str
@@ -425,7 +426,10 @@ class _Layer:
         x = column[there].astype(np.float64)
         patients = rows.key(_PATIENT, start)[there]
         best = None
-        splits = {_change_point(x, max(rule.before, n - reach), rule.after) for reach in rule.reach}
+        cusum = _cusum(x)
+        splits = {
+            _change_point(cusum, max(rule.before, n - reach), rule.after) for reach in rule.reach
+        }
         for split in sorted(splits):
             found = _compare(x, patients, split, rule.patients, rule.effect)
             if found is None:
@@ -433,9 +437,20 @@ class _Layer:
             before, after, effect, p_value, count = found
             allowed = rule.alpha * min(1.0, (n - split) / _LONG)
             if p_value < allowed and (best is None or p_value < best.p_value):
-                at = start + int(there[split])
-                best = _Proof(start, at, before, after, effect, p_value, n - split, count)
-        return best
+                best = _Proof(start, split, before, after, effect, p_value, n - split, count)
+        if best is None:
+            return None
+        # `Rule.after` values may have come before there was a change; so look again, without it
+        split = _change_point(cusum, best.at, 1)
+        after = float(x[split:].mean())
+        return replace(
+            best,
+            at=start + int(there[split]),
+            after=after,
+            effect=best.effect * (after - best.before) / (best.after - best.before),
+            values=n - split,
+            patients=len(np.unique(patients[split:])),
+        )
 
     def restore(self, told: dict[str, Any], data: bytes, at: int) -> int:
         """Take on a state; see `DriftMonitor.encode`. Return where in ``data`` it ends."""
@@ -479,19 +494,25 @@ _LONG = 1024
 _MOST = 0.8
 
 
-def _change_point(x: NDArray[np.float64], before: int, after: int) -> int:
-    """Index that splits ``x`` where the standardised CUSUM is largest.
+def _cusum(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standardised CUSUM at each split of ``x`` (to a factor): how far the means are apart.
 
     Args:
-        x: values.
-        before: values that must lie before the split.
-        after: values that must lie after it.
+        x: values, shape [n].
+
+    Returns:
+        Of the split before each value; of the first, which splits nothing, 0; shape [n].
     """
     n = len(x)
     sums = np.cumsum(x)
-    j = np.arange(before, n - after + 1)
-    distance = np.abs(sums[j - 1] - sums[-1] * (j / n)) / np.sqrt(j * (n - j) / n)
-    return int(j[np.argmax(distance)])
+    j = np.arange(1, n)
+    away = np.abs(sums[:-1] - sums[-1] * (j / n)) / np.sqrt(j * (n - j) / n)
+    return np.concatenate([[0.0], away])
+
+
+def _change_point(cusum: NDArray[np.float64], before: int, after: int) -> int:
+    """Where the CUSUM is largest, with so many values before and after it at least."""
+    return before + int(np.argmax(cusum[before : len(cusum) - after + 1]))
 
 
 def _compare(
@@ -512,12 +533,14 @@ def _compare(
     spread = float(x0.std() or x.std())
     if abs(m1 - m0) < least_effect * spread or spread == 0:
         return None
+    if len(np.unique(patients[split:])) < least_patients:  # soon told, and often
+        return None
     _, code = np.unique(patients, return_inverse=True)
     count = int(code.max()) + 1
     n0 = np.bincount(code[:split], minlength=count).astype(np.float64)
     n1 = np.bincount(code[split:], minlength=count).astype(np.float64)
     k0, k1 = int(np.count_nonzero(n0)), int(np.count_nonzero(n1))
-    if k1 < least_patients or k0 < 2 * least_patients:
+    if k0 < 2 * least_patients:
         return None
     total0, total1 = float(split), float(len(x1))
     # variance between and within patients before the change (one-way random effects, ANOVA)

@@ -6,10 +6,13 @@ next one. Both hospitals begin in full swing, each bed at a random hour of its f
 so that it is the hospital that changes and not the time since admission.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from models.dataset import BASE_MS, featurise
@@ -19,7 +22,7 @@ from models.risk import RiskModel
 from models.stay import Stay
 from models.window import HOUR_MS
 
-__all__ = ["Hospital", "Run", "SignalRow", "hospital", "run", "signal_rows", "ward"]
+__all__ = ["Hospital", "Run", "SignalRow", "draw", "hospital", "run", "runs", "signal_rows", "ward"]
 
 _CHUNK = 2_000
 
@@ -90,7 +93,15 @@ class SignalRow:
 
 
 def hospital(stays: Sequence[Stay], model: RiskModel) -> Hospital:
-    """Compute the signals of some stays, as the stream would."""
+    """Compute the signals of some stays, as the stream would.
+
+    Args:
+        stays: the patients, one at least.
+        model: gives the logit.
+
+    Returns:
+        What a monitor sees.
+    """
     parts = [np.empty((0, len(EXAMPLE_SIGNALS)), np.float32)]
     for first in range(0, len(stays), _CHUNK):
         rows = featurise(stays[first : first + _CHUNK]).X
@@ -176,14 +187,23 @@ def runs(
     seeds: Sequence[int],
     beds: int,
     readings: tuple[int, int],
-) -> Iterator[Run]:
-    """A run a seed; see `run`."""
-    for seed in track(seeds, "Streaming wards"):
-        yield run(before, after, seed=seed, beds=beds, readings=readings)
+) -> list[Run]:
+    """Stream a ward for each seed; see `run`."""
+    return [
+        run(before, after, seed=seed, beds=beds, readings=readings)
+        for seed in track(seeds, "Streaming wards")
+    ]
 
 
 def signal_rows(found: Sequence[Run]) -> list[SignalRow]:
-    """Sum runs up: any signal first, then each."""
+    """Sum runs up.
+
+    Args:
+        found: one run at least.
+
+    Returns:
+        Any signal first, then each in the order of `models.drift.EXAMPLE_SIGNALS`.
+    """
     total = sum(run.before for run in found)
     rows = []
     for name in (None, *EXAMPLE_SIGNALS):
@@ -199,3 +219,37 @@ def signal_rows(found: Sequence[Run]) -> list[SignalRow]:
             )
         )
     return rows
+
+
+def draw(found: Sequence[Run], path: Path) -> None:
+    """Draw when each signal found the switch, a dot a run, into an SVG or PNG file.
+
+    Args:
+        found: one run at least.
+        path: of the file; its folder is created where it is missing.
+    """
+    shown = [row for row in signal_rows(found) if row.found > 0 or row.false > 0]
+    figure = Figure(figsize=(7, 0.35 * len(shown) + 1.6), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(reversed(shown)):
+        name = None if row.signal == "any" else row.signal
+        delays = [delay for run in found if (delay := run.delay(name)) is not None]
+        axes.plot(delays, [place] * len(delays), "o", color="C0", alpha=0.6)
+        axes.plot([row.median], [place], "|", color="C3", markersize=14)
+    axes.set_yticks(
+        range(len(shown)),
+        [f"{row.signal} ({row.found:.0%})" for row in reversed(shown)],
+    )
+    axes.axvline(200, color="0.7", linewidth=0.8)
+    total = sum(run.before for run in found)
+    false = sum(len(run.false) for run in found)
+    axes.set(
+        xscale="log",
+        xlabel="readings after the switch of hospitals (dots: runs, bar: median, line: goal)",
+        title=f"Drift found; {false} false alarms in {total:,} readings before",
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # the same runs give the same file
+    with rc_context({"svg.hashsalt": "vigil"}):
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
