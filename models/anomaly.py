@@ -11,7 +11,7 @@ tells the reader of a recommendation what to check at the bedside.
 ``map_outside_pressures``    mean pressure over 20 mm[Hg] below the diastolic or above the systolic.
                              Line and cuff may disagree: a device may be 5 mm[Hg] off on average
                              with an SD of 8 (ISO 81060-2), so two standard deviations are 21
-``heart_and_resp_swapped``   more breaths than heart beats
+``heart_and_resp_swapped``   more breaths than heart beats, as sent
 ``pulse_differs``            ECG and oximeter more than 30 /min and more than a quarter apart:
                              double counting, a lost signal, another patient's finger. The pulse
                              deficit of atrial fibrillation is mostly smaller
@@ -135,7 +135,7 @@ def inspect(
         flags: of `models.quality.screen`; added to, shape [n].
     """
     for i in range(len(values)):
-        heart, pulse, resp = hundredths[i, _HEART], hundredths[i, _PULSE], hundredths[i, _RESP]
+        heart, pulse = hundredths[i, _HEART], hundredths[i, _PULSE]
         sbp, dbp, mean = hundredths[i, _SBP], hundredths[i, _DBP], hundredths[i, _MAP]
         # MISSING is lower than any value, so only what should be the lower one is asked for it
         if sbp != MISSING and sbp < dbp:
@@ -145,7 +145,8 @@ def inspect(
             or (sbp != MISSING and mean > sbp + _MAP_TOLERANCE)
         ):
             flags[i] |= MAP_OUTSIDE
-        if heart != MISSING and resp > heart:
+        # as sent: swapped, they are often implausible; a heart rate of 0 is a lead that is off
+        if values[i, _RESP] > values[i, _HEART] > 0:
             flags[i] |= HEART_AND_RESP_SWAPPED
         if heart != MISSING and pulse != MISSING:
             apart = abs(heart - pulse)

@@ -18,7 +18,7 @@ detector knows. So
    `Rule.suspect` values;
 2. while it is suspected, its most likely change points (largest CUSUM) are tested now and then:
    mean after against mean before, under a random-effects model of patients. With x = patient's
-   level + noise, their variances taken from the time before, the difference of means has variance
+   level + noise, their variances taken from both sides, the difference of means has variance
    ``V_b sum_i (a_i - b_i)^2 + V_w (1/N_a + 1/N_b)``, where a_i and b_i are the shares of patient i
    in the values after and before. A patient who lies in both cancels out. If the patients after
    the change vary more than that says, their own variance counts. An event needs
@@ -126,7 +126,7 @@ class Rule:
             would hide a large one now.
         before: values that must lie before a change.
         after: values that must lie after it.
-        patients: distinct patients that must lie after it; before it, twice as many.
+        patients: distinct patients that must lie after it; before it, four times as many.
         alpha: p-value below which a change of `_LONG` values or more is an event. A shorter one
             has more places to be found in by chance, and is allowed less in proportion.
         effect: smallest effect of an event, standard deviations of the values before.
@@ -172,7 +172,7 @@ STAYS: Final = Rule(
     reach=(128, 2048),
     before=64,
     after=24,
-    patients=24,
+    patients=16,
     alpha=1e-4,
     effect=0.2,
     cool_down=128,
@@ -435,7 +435,7 @@ class _Layer:
             if found is None:
                 continue
             before, after, effect, p_value, count = found
-            allowed = rule.alpha * min(1.0, (n - split) / _LONG)
+            allowed = rule.alpha * min(1.0, split / _LONG, (n - split) / _LONG)
             if p_value < allowed and (best is None or p_value < best.p_value):
                 best = _Proof(start, split, before, after, effect, p_value, n - split, count)
         if best is None:
@@ -540,20 +540,22 @@ def _compare(
     n0 = np.bincount(code[:split], minlength=count).astype(np.float64)
     n1 = np.bincount(code[split:], minlength=count).astype(np.float64)
     k0, k1 = int(np.count_nonzero(n0)), int(np.count_nonzero(n1))
-    if k0 < 2 * least_patients:
+    if k0 < 4 * least_patients:
         return None
     total0, total1 = float(split), float(len(x1))
-    # variance between and within patients before the change (one-way random effects, ANOVA)
-    means0 = np.bincount(code[:split], x0, minlength=count) / np.maximum(n0, 1)
-    inside = float(np.square(x0 - means0[code[:split]]).sum())
-    among = float((n0 * np.square(means0 - m0)).sum())
-    if total0 > k0:
-        within = inside / (total0 - k0)
-        size = (total0 - float(np.square(n0).sum()) / total0) / (k0 - 1)
-        between = max(0.0, (among / (k0 - 1) - within) / size)
+    # variance between and within patients on either side (one-way random effects, ANOVA)
+    total, k = total0 + total1, count
+    rest = np.concatenate([x0 - m0, x1 - m1])
+    sizes = n0 + n1
+    levels = np.bincount(code, rest) / sizes
+    inside = float(np.square(rest - levels[code]).sum())
+    among = float((sizes * np.square(levels)).sum())
+    if total > k:
+        within = inside / (total - k)
+        size = (total - float(np.square(sizes).sum()) / total) / (k - 1)
+        between = max(0.0, (among / (k - 1) - within) / size)
     else:
-        within, between = inside + among, 0.0
-        within /= total0 - 1
+        within, between = among / (total - 1), 0.0
     shares = n1 / total1 - n0 / total0
     model = between * float(np.square(shares).sum()) + within * (1 / total1 + 1 / total0)
     # what the patients after the change say themselves

@@ -25,6 +25,7 @@ from models.evaluation import (
 )
 from models.registry import load_champion
 from models.risk import RiskModel
+from models.sensor_report import fault_rows, flag_rows
 from models.stay import Stay
 from streams.commands.figures import figures_table
 
@@ -199,3 +200,34 @@ def _drift_table(title: str, rows: Sequence[SignalRow]) -> Table:
         delays = [f"{n:,.0f}" if n == n else "-" for n in (row.median, row.longest)]
         table.add_row(row.signal, f"{row.found:.0%}", *delays, f"{row.false:.2f}")
     return table
+
+
+@evaluate.command(epilog="Example: vigil evaluate sensors --data ../shared/data/sepsis2019/psv")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Recorded patients of known outcome.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of where faults are put.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def sensors(data: Path, seed: int, as_json: bool) -> None:
+    """Count the flags of sensor anomalies in septic and other hours, and on faults put in."""
+    stays = read_stays(data)
+    flags, faults = flag_rows(stays), fault_rows(stays, seed=seed)
+    if as_json:
+        told = {"flags": [asdict(row) for row in flags], "faults": [asdict(row) for row in faults]}
+        click.echo(json.dumps({"patients": len(stays), **told}))
+        return
+    patients = f"{len(stays):,} patients"
+    table = Table("flag", title=f"Flags per 100,000 readings, {patients}", box=SIMPLE_HEAD)
+    for name in ("septic hours", "other hours"):
+        table.add_column(name, justify="right")
+    for row in flags:
+        table.add_row(row.flag, f"{row.septic:.1f}", f"{row.other:.1f}")
+    faulty = Table("fault", title="Faults put in", box=SIMPLE_HEAD)
+    for name in ("readings", "found"):
+        faulty.add_column(name, justify="right")
+    for fault in faults:
+        faulty.add_row(fault.fault, f"{fault.readings:,}", f"{fault.found:.1%}")
+    Console().print(table, faulty)

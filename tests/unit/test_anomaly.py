@@ -68,6 +68,11 @@ def monitored(name: str, value: float, count: int, last_ms: int) -> list[list[st
         ({"heart_rate": 20, "resp_rate": 20}, []),
         ({"heart_rate": 20, "resp_rate": 20.01}, ["heart_and_resp_swapped"]),
         ({"resp_rate": 90}, []),
+        ({"heart_rate": 0, "resp_rate": 20}, ["heart_rate_implausible"]),
+        (
+            {"heart_rate": 14, "resp_rate": 110},
+            ["heart_rate_implausible", "resp_rate_implausible", "heart_and_resp_swapped"],
+        ),
         ({"heart_rate": 100, "pulse_rate": 70}, []),
         ({"heart_rate": 100, "pulse_rate": 69.99}, ["pulse_differs"]),
         ({"heart_rate": 160, "pulse_rate": 120}, []),  # a quarter

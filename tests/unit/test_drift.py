@@ -428,7 +428,7 @@ def test_a_change_within_the_same_patients_is_proven_sooner_than_one_of_patients
 def test_too_few_patients_on_either_side_prove_nothing() -> None:
     x = np.repeat([0.0, 1.0], 50)
     x[::7] += 0.1
-    for before, after, proves in ((20, 10, True), (19, 10, False), (20, 9, False)):
+    for before, after, proves in ((40, 10, True), (39, 10, False), (40, 9, False)):
         patients = np.concatenate([np.arange(50) % before, 100 + np.arange(50) % after])
         assert (_compare(x, patients, 50, 10, 0.1) is not None) == proves
 
