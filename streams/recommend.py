@@ -17,7 +17,7 @@ from config.clock import from_ms
 from config.guidance import Guidance
 from models.explain import MOST, sentence, top_factors
 from models.features import FEATURES, GROUPS, ORIGINAL_FEATURES
-from models.quality import flag_names
+from models.quality import FLAG_NAMES, flag_names
 from models.risk import RiskModel, Scores, Tiers
 from models.scores import NEWS2_ITEMS, NEWS2_RULE, news2_points
 from models.vitals import MISSING
@@ -38,6 +38,7 @@ _FACTS_BYTES = 4 * 8
 
 # Everything about a reading's quality as one number: its flags, and from these bits on …
 _OUTCOME, _UNKNOWN, _MEASURED = 1 << 16, 1 << 24, 1 << 25
+assert len(FLAG_NAMES) <= 16, "a flag would be taken for an outcome"
 
 
 @dataclass(slots=True, eq=False)

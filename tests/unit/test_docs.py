@@ -26,6 +26,7 @@ import streams.recommend
 from config.clock import to_ms
 from config.guidance import guidance
 from config.settings import Settings
+from models.anomaly import SENSOR_RULE
 from models.quality import FLAG_NAMES
 from models.registry import SHIPPED, load_model
 from models.scores import NEWS2_RULE
@@ -378,7 +379,7 @@ def test_every_flag_is_listed_and_no_other() -> None:
 def test_the_versions_of_the_rules_are_named() -> None:
     text = (DOCS / "interfaces.md").read_text()
 
-    for rule in (RANGES_RULE, NEWS2_RULE, "intake/1"):
+    for rule in (RANGES_RULE, SENSOR_RULE, NEWS2_RULE, "intake/1"):
         assert f"`{rule}`" in text
     assert f"version {VERSION}" in (DOCS / "operate.md").read_text()
 
