@@ -98,6 +98,16 @@ class Settings(BaseSettings):
         60, gt=0, description="Without an outcome, examples are given up after this event time."
     )
 
+    promotion: Literal["manual", "auto"] = Field(
+        "manual", description="Whether a challenger that the rule lets pass takes over by itself."
+    )
+    retrain_dir: Path | None = Field(
+        None, description="Folder for collected data sets; with it drift starts a retraining."
+    )
+    retrain_days: float | None = Field(
+        None, gt=0, description="With VIGIL_RETRAIN_DIR: also after so many days of event time."
+    )
+
     # readings
     grace_hours: float = Field(
         6, ge=0, le=8, description="How late a reading may come, event time."

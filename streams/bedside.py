@@ -242,6 +242,8 @@ class Bedside:
                         scored.features[i],
                         float(scores.logit[i]),
                         version,
+                        int(scored.flags[i]),
+                        scored.rows[i].device_id,
                     ),
                 )
                 for i in np.flatnonzero(applied.first[which]).tolist()

@@ -208,11 +208,14 @@ class DeadLetter(Event):
 class DriftEvent(Event):
     """What patients, scores or errors are like has changed: what, where, since when, how much."""
 
+    drift_id: str = Field(description="Deterministic: a repeat has the same id.")
+    rule: str
     layer: Literal["data", "score", "error"] = Field(
         description="What comes in, what the model says of it, or how wrong that was."
     )
     signal: str = Field(description="What is watched, such as the rate of a vital sign.")
     unit_id: str | None = Field(None, description="Where; null = at the whole site.")
+    device_id: str | None = Field(None, description="Of a unit mix-up, where it is known.")
     since: AwareDatetime = Field(description="When it began, as far as can be told; event time.")
     at: AwareDatetime = Field(description="When it was found; event time.")
     strength: float = Field(ge=0, description="How much changed, in standard deviations.")

@@ -17,6 +17,8 @@ the last bit:
     x                 little-endian float64, NaN = not known
     logit             float64, of the model that scored
     model_version     text
+    flags             of `models.quality`, a sum of bits; absent = none
+    device_id         text or nil; absent = nil
 
 An outcome is JSON. The first byte tells which: no JSON begins with that of a MessagePack map.
 """
@@ -74,6 +76,8 @@ class Example(msgspec.Struct, frozen=True, gc=False):
     logit: float
     model_version: str
     features_version: str = FEATURES_VERSION
+    flags: int = 0
+    device_id: str | None = None
     v: Literal[1] = 1
     kind: Literal["example"] = "example"
 
@@ -114,6 +118,8 @@ def encode_example(
     features: NDArray[np.float64],
     logit: float,
     model_version: str,
+    flags: int = 0,
+    device_id: str | None = None,
 ) -> bytes:
     """Encode an example.
 
@@ -125,10 +131,22 @@ def encode_example(
         features: in the order of `models.features.FEATURES`, NaN = not known, shape [features].
         logit: what the model said.
         model_version: which model.
+        flags: of `models.quality`.
+        device_id: what sent the reading.
     """
     x = np.ascontiguousarray(features, "<f8").tobytes()
     return _encode(
-        Example(patient_id, observed_at_ms, recommendation_id, unit_id, x, logit, model_version)
+        Example(
+            patient_id,
+            observed_at_ms,
+            recommendation_id,
+            unit_id,
+            x,
+            logit,
+            model_version,
+            flags=flags,
+            device_id=device_id,
+        )
     )
 
 

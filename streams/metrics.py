@@ -72,6 +72,13 @@ class Metrics:
         self.stays_learned = Counter("vigil_stays_learned", "Stays learned", registry=registry)
         #: Number of the newest layer that was learned.
         self.layer = Gauge("vigil_model_layer", "Newest layer", registry=registry)
+        #: Drift events, by layer and signal.
+        self.drift = Counter("vigil_drift", "Drift", ["layer", "signal"], registry=registry)
+        #: Retrainings that this process started: trained, failed.
+        self.retrainings = Counter(
+            "vigil_retrainings", "Retrainings, by what became of them", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
         #: Records of `models` that are not applied.
         self.release_problems = Gauge(
             "vigil_model_problems", "Records of models that are not applied", registry=registry

@@ -75,7 +75,7 @@ LEARNING = (
     Step(
         agent="learn",
         reads=("lessons",),
-        writes=("models", "dead_letters"),
+        writes=("models", "drift", "dead_letters"),
         keeps=("pending",),
         looks_up=(),
         about="what the outcomes teach",

@@ -1,6 +1,6 @@
 """The learning application: what the hospital teaches, out as new layers of its model.
 
-    lessons ─→ learn ─→ models, dead.letters
+    lessons ─→ learn ─→ models, drift, dead.letters
                  ↕
               pending: RocksDB table with changelog
 
@@ -10,6 +10,7 @@ Run it with ``vigil worker learning``; of several workers one learns, the others
 from typing import TYPE_CHECKING, Any
 
 from agents.learner import LearnerAgent
+from agents.retraining import Retraining
 from config.settings import Settings, settings
 from models.risk import ForestModel
 from streams.application import VigilApp, new_app
@@ -40,9 +41,11 @@ def build(settings: Settings, champion: ForestModel) -> VigilApp:
         about="examples and outcomes that wait, and what the learner goes on from",
     )
     follower = Follower(settings, topics.models.name)
-    learner = LearnerAgent(app, topics, table, follower, champion)
+    retraining = Retraining(settings)
+    learner = LearnerAgent(app, topics, table, follower, champion, retraining)
     app.agent(app.batch_topic(topics.lessons.name), name="learn")(learner.run)
     app.task(follower.follow)
+    app.task(retraining.keep)
     return app
 
 

@@ -9,13 +9,23 @@ import numpy as np
 import pytest
 
 from agents.learner import LearnerAgent
+from agents.retraining import Retraining
 from config.clock import iso
 from config.settings import Settings
 from models.cohort import held_out
 from models.features import FEATURES
+from models.promotion import Verdict
 from models.registry import SHIPPED, load_model, model_files
-from models.release_records import LayerRecord, ModelEvent, ModelPointer, ModelRecord, key_of
+from models.release_records import (
+    LayerRecord,
+    ModelEvent,
+    ModelPointer,
+    ModelRecord,
+    ShadowRecord,
+    key_of,
+)
 from models.releases import Releases
+from streams.events import DriftEvent
 from streams.lessons import encode_example
 from tests.helpers import HOUR, T0
 from tests.topology.driver import Bench, Table, record
@@ -39,7 +49,15 @@ class School(Bench):
         """Start a learner on what is stored."""
         self.consumer.assignment_number += 1
         follower: Any = SimpleNamespace(ready=self.model_known, releases=self.releases)
-        self.learn = LearnerAgent(self.app, self.topics, self.table, follower, CHAMPION)  # type: ignore[arg-type]
+        self.retraining = Retraining(self.settings)
+        self.learn = LearnerAgent(
+            self.app,
+            self.topics,
+            self.table,
+            follower,
+            CHAMPION,
+            self.retraining,  # type: ignore[arg-type]
+        )
 
     async def teach(self, *values: bytes | None) -> None:
         """Give lessons, and read what came of them."""
@@ -55,6 +73,12 @@ class School(Bench):
     def published(self) -> list[Any]:
         """Records of the topic ``models``."""
         return [ModelEvent.model_validate_json(s["value"]).root for s in self.bench_sent()]
+
+    def drift(self) -> list[DriftEvent]:
+        """What was told of drift."""
+        return [
+            DriftEvent.model_validate_json(sent["value"]) for sent in self.sent(self.topics.drift)
+        ]
 
     def layers(self) -> list[LayerRecord]:
         return [record for record in self.published() if isinstance(record, LayerRecord)]
@@ -191,3 +215,72 @@ async def test_with_another_champion_learning_starts_anew_from_it(school: School
     first, second = school.layers()
     assert (first.champion, first.stays) == (CHAMPION.version, 50)
     assert (second.champion, second.version, second.stays) == ("other", "1", 50)
+
+
+async def test_drift_is_told_once_and_asks_for_a_retraining(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(school.retraining, "ask", asked.append)
+    rng = np.random.default_rng(5)
+
+    def hours(first: int, last: int, mean: float) -> list[bytes]:
+        return [
+            _example(f"q{patient}", hour + patient / 100, rng.normal(mean, 8))
+            for hour in range(first, last)
+            for patient in range(60)
+        ]
+
+    await school.teach(*hours(0, 40, 80))
+    assert not school.drift()
+    await school.teach(*hours(40, 60, 110))
+    found = school.drift()
+    assert {"heart_rate"} <= {event.signal for event in found}
+    (heart,) = [event for event in found if event.signal == "heart_rate"]
+    assert heart.layer == "data"
+    assert heart.before < 85 < 105 < heart.after
+    assert any("heart_rate" in why for why in asked)
+
+    school.start()  # what was told is not told again
+    await school.teach(*hours(60, 70, 110))
+    assert len([event for event in school.drift() if event.signal == "heart_rate"]) == 1
+
+
+def _challenger(version: str, shift: float, at: Any) -> ModelRecord:
+    forest = replace(CHAMPION.forest, values=CHAMPION.forest.values + shift / 250)
+    return ModelRecord.of(
+        model_files(replace(CHAMPION, version=version, forest=forest)),
+        kind="challenger", site="default", version=version, created_at=at,
+        who="a person", why="a try",
+        facts={"data": {"last_event_ms": T0}},
+    )  # fmt: skip
+
+
+async def test_a_challenger_scores_in_the_shadow_and_its_record_says_how_it_does(
+    school: School,
+) -> None:
+    await school.teach(LATER)
+    challenger = _challenger("rival", 0.0, school.published()[0].created_at)
+    school.releases.take(key_of(challenger), challenger.model_dump_json().encode(), 1000)
+    await school.teach(*_stays(LEARNED[:60]), _example("later", 15))
+    (shadow,) = [record for record in school.published() if isinstance(record, ShadowRecord)]
+    assert (shadow.version, shadow.champion) == ("rival", CHAMPION.version)
+    assert shadow.figures["stays"] == 50
+    assert shadow.figures["promote"] is False
+    assert any("stays" in reason for reason in shadow.figures["reasons"])
+
+
+@pytest.mark.parametrize(("promotion", "taken_over"), [("auto", True), ("manual", False)])
+async def test_a_challenger_that_the_rule_lets_pass_takes_over_only_where_it_may(
+    monkeypatch: pytest.MonkeyPatch, promotion: Any, taken_over: bool
+) -> None:
+    school = School(Settings(broker="nowhere:1", partitions=2, promotion=promotion))
+    await school.teach(LATER)
+    challenger = _challenger("rival", 0.0, school.published()[0].created_at)
+    school.releases.take(key_of(challenger), challenger.model_dump_json().encode(), 1000)
+    monkeypatch.setattr("models.contest.judge", lambda evidence: Verdict(True, ("it is better",)))
+    await school.teach(*_stays(LEARNED), _example("later", 15))
+    pointer = school.releases.pointer
+    assert pointer is not None
+    assert (pointer.champion == "rival") == taken_over
+    assert sum(isinstance(record, ModelPointer) for record in school.published()) == 1 + taken_over
