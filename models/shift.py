@@ -388,7 +388,9 @@ def plot_shift(points: Sequence[Point], title: str) -> Figure:
                 if name != "calibration_error":
                     axes.plot(at, values, color="grey", linestyle=":", label=arm)
                 continue
-            axes.plot(at, values, marker=".", label=arm)
+            # what was retrained stays as it is until it is retrained again
+            style = "steps-post" if arm == "retrained" else "default"
+            axes.plot(at, values, marker=".", label=arm, drawstyle=style)
         axes.set(title=heading, xlabel="discharges whose labels were known")
         axes.set_xscale("symlog", linthresh=100)
         axes.grid(alpha=0.3)
