@@ -91,7 +91,7 @@ def school() -> School:
 
 def _example(patient: str, hour: float, value: float = 80.0) -> bytes:
     features = np.full(len(FEATURES), np.nan)
-    features[0] = value
+    features[:2] = value, 0.0  # a heart rate, measured now
     return encode_example(patient, T0 + round(hour * HOUR), "r", None, features, -3.0, "m")
 
 
@@ -226,9 +226,9 @@ async def test_drift_is_told_once_and_asks_for_a_retraining(
 
     def hours(first: int, last: int, mean: float) -> list[bytes]:
         return [
-            _example(f"q{patient}", hour + patient / 100, rng.normal(mean, 8))
+            _example(f"q{patient}", hour + patient / 200, rng.normal(mean, 8))
             for hour in range(first, last)
-            for patient in range(60)
+            for patient in range(100)
         ]
 
     await school.teach(*hours(0, 40, 80))
