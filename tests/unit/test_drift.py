@@ -37,7 +37,14 @@ pytestmark = pytest.mark.unit
 
 #: The rule with a short memory, so that a test sees it wrap around.
 SHORT = replace(
-    EXAMPLES, memory=512, suspect=400, before=128, reach=(128, 512), cool_down=96, alpha=1e-4
+    EXAMPLES,
+    memory=512,
+    suspect=400,
+    before=128,
+    reach=(128, 512),
+    cool_down=96,
+    alpha=1e-4,
+    patients=8,
 )
 SBP = EXAMPLE_SIGNALS.index("sbp")
 
@@ -105,7 +112,7 @@ def test_a_second_shift_is_a_second_event_after_the_cool_down_only(short: None) 
     examples = list(stream(2500, shift_at=800))
     monitor = DriftMonitor()
     (first,) = events_of(monitor, examples[:1500])
-    back = [(values - np.float32(50), *rest) for values, *rest in examples[1500:]]
+    back = [(values - np.float32(50), who, at) for values, who, at in examples[1500:]]
     (second,) = events_of(monitor, back)
 
     assert second.after == pytest.approx(120, abs=5)
@@ -115,7 +122,8 @@ def test_a_second_shift_is_a_second_event_after_the_cool_down_only(short: None) 
     soon = list(stream(first.found_example + SHORT.cool_down, shift_at=800))
     monitor = DriftMonitor()
     events_of(monitor, soon[: first.found_example + 1])
-    assert events_of(monitor, [(v - 50, *r) for v, *r in soon[first.found_example + 1 :]]) == []
+    back = [(v - np.float32(50), who, at) for v, who, at in soon[first.found_example + 1 :]]
+    assert events_of(monitor, back) == []
 
 
 def test_a_shift_smaller_than_counts_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,7 +413,7 @@ def test_many_readings_of_few_patients_prove_less() -> None:
     random = np.random.default_rng(5)
     levels = np.repeat(random.normal(0, 1, 60), 20) + np.repeat([0, 0.8], 600)
     x = levels + random.normal(0, 0.1, 1200)
-    own = _compare(x, np.repeat(np.arange(60), 20), 600, 10, 0.1)
+    own = _compare(x, np.repeat(np.arange(60), 20), 600, 5, 0.1)
     blind = _compare(x, np.arange(1200), 600, 10, 0.1)
     assert own is not None
     assert blind is not None
