@@ -8,6 +8,7 @@ milliseconds. It holds
 * per vital sign the five-minute slot of its newest value, with count and sum;
 * the last few readings' pulse and temperature, for the features of the original feed;
 * the fingerprints of the last readings, to know a duplicate;
+* per vital sign how long its value has not varied, to know a sensor that fails;
 * who the patient is to the model: age, sex, admission times, and how many laboratory results had
   arrived.
 
@@ -27,6 +28,7 @@ Event time alone decides: the window knows no clock and no order of arrival but 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.anomaly import STATE_WIDTH, empty_state, remember
 from models.compiled import kernel
 from models.vitals import MISSING, VITALS, index_of
 
@@ -72,7 +74,9 @@ SLOT_SUM_AT = SLOT_COUNT_AT + VITAL_COUNT
 HOUR_AT = SLOT_SUM_AT + VITAL_COUNT  # which hour (since 1970) each bucket holds
 COUNT_AT = HOUR_AT + HOURS
 SUM_AT = COUNT_AT + HOURS * VITAL_COUNT
-WIDTH = SUM_AT + HOURS * VITAL_COUNT
+SENSORS_AT = SUM_AT + HOURS * VITAL_COUNT  # see `models.anomaly.remember`
+SENSORS_FOUND = SENSORS_AT + STATE_WIDTH  # what it found of the reading that was taken in last
+WIDTH = SENSORS_FOUND + 1
 
 # A fingerprint is a polynomial hash; both numbers keep every step within 63 bits, so that compiled
 # and interpreted code agree. 43 bits among 16 readings: one false duplicate in 500 billion.
@@ -97,6 +101,7 @@ def empty_window() -> NDArray[np.int64]:
     window[RECENT_AT:FINGERPRINT_AT] = MISSING
     window[MEASURED_AT:SLOT_COUNT_AT] = MISSING
     window[HOUR_AT:COUNT_AT] = MISSING
+    window[SENSORS_AT:SENSORS_FOUND] = empty_state()
     return window
 
 
@@ -186,6 +191,8 @@ def observe(
             if values[v] != MISSING:
                 window[COUNT_AT + bucket * VITAL_COUNT + v] += 1
                 window[SUM_AT + bucket * VITAL_COUNT + v] += values[v]
+
+    window[SENSORS_FOUND] = remember(window[SENSORS_AT:SENSORS_FOUND], at_ms, values)
 
     slot = slot_of(at_ms)
     for v in range(VITAL_COUNT):

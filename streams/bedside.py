@@ -219,6 +219,7 @@ class Bedside:
             values=intake.values[which],
             flags=intake.flags[which],
             outcomes=applied.outcomes[which],
+            sensors=applied.sensors[which],
             features=applied.features if whole else applied.features[which],
             original=applied.original[which],
             without_context=[facts[i] is None for i in which],

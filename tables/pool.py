@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 from models.compiled import kernel
 from models.features import answer
 from models.vitals import MISSING
-from models.window import CONTEXT, CONTEXT_AT, NEWEST, WIDTH, empty_window, hour_of, observe
+from models.window import (
+    CONTEXT,
+    CONTEXT_AT,
+    NEWEST,
+    OUT_OF_ORDER,
+    SENSORS_FOUND,
+    TAKEN,
+    WIDTH,
+    empty_window,
+    hour_of,
+    observe,
+)
 from tables.codec import (
     AT_MS,
     DEVICE,
@@ -324,6 +335,7 @@ def take(
     original: NDArray[np.float64],
     outcomes: NDArray[np.int8],
     first: NDArray[np.bool_],
+    sensors: NDArray[np.int64],
     touched: NDArray[np.int64],
     all_again: NDArray[np.bool_],
 ) -> int:
@@ -345,6 +357,7 @@ def take(
         outcomes: filled, `REPEATED` where a reading was routed twice, shape [n].
         first: filled with whether a reading is the patient's first in an hour, and newer than all
             before it; the same when it is delivered again, shape [n].
+        sensors: filled with what `models.anomaly.remember` found of each reading, shape [n].
         touched: filled with the slots that changed, in their order, shape [n].
         all_again: filled: whether all that a slot took in had been delivered before, shape [n].
 
@@ -355,6 +368,7 @@ def take(
     for i in range(len(slots)):
         slot = slots[i]
         first[i] = False
+        sensors[i] = 0
         again = _again(pool, slot, source, offsets[i], at_ms[i])
         if again != _END:
             context[i] = pool.rows[again, LOG_CONTEXT_AT:ORIGIN]
@@ -381,6 +395,8 @@ def take(
         )  # fmt: skip
         if known:
             continue
+        if outcomes[i] == TAKEN or outcomes[i] == OUT_OF_ORDER:
+            sensors[i] = pool.windows[slot, SENSORS_FOUND]
         if pool.place[slot] < 0:
             pool.place[slot] = count
             touched[count] = slot

@@ -87,6 +87,7 @@ class Applied:
         original: in the order of `ORIGINAL_FEATURES`, shape [n, 4].
         outcomes: see `models.window`, or `REPEATED`, shape [n].
         first: whether a reading is its patient's first in an hour of event time, shape [n].
+        sensors: what `models.anomaly.remember` found, shape [n].
         writes: key and bytes of every state that changed.
         longest_log: readings in the longest of these states' logs.
     """
@@ -95,6 +96,7 @@ class Applied:
     original: NDArray[np.float64]
     outcomes: NDArray[np.int8]
     first: NDArray[np.bool_]
+    sensors: NDArray[np.int64]
     writes: list[tuple[bytes, bytes]]
     longest_log: int = 0
 
@@ -177,6 +179,7 @@ class Windows:
             original=np.full((n, len(ORIGINAL_FEATURES)), np.nan),
             outcomes=np.empty(n, np.int8),
             first=np.empty(n, np.bool_),
+            sensors=np.empty(n, np.int64),
             writes=[],
         )
         touched = np.empty(n, np.int64)
@@ -196,6 +199,7 @@ class Windows:
             applied.original,
             applied.outcomes,
             applied.first,
+            applied.sensors,
             touched,
             all_again,
         )
