@@ -155,12 +155,12 @@ EXAMPLES: Final = Rule(
     suspect=12288,
     every=8,
     reach=(256, 2048, 16384),
-    before=512,
+    before=2048,
     after=40,
     patients=16,
-    alpha=3e-7,
+    alpha=5e-7,
     effect=0.2,
-    cool_down=1024,
+    cool_down=2048,
 )
 #: For stays, which are independent of each other and rarer by an order of magnitude or two.
 STAYS: Final = Rule(

@@ -113,7 +113,7 @@ def fault_rows(stays: Sequence[Stay], *, seed: int = 0) -> list[FaultRow]:
             flags, _ = _looked_at(stay.seconds[rows], values)
             _count(found[name], (flags & bit) != 0)
         for name, (columns, low, high) in _JUMPS.items():
-            there = ~np.isnan(stay.values[:, columns]).any(axis=1)
+            there = np.isfinite(stay.values[:, columns]).sum(axis=1) == len(columns)
             # with a value in the hour before
             rows = np.flatnonzero(there[1:] & there[:-1]) + 1
             if len(rows):
