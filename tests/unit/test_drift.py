@@ -37,7 +37,14 @@ pytestmark = pytest.mark.unit
 
 #: The rule with a short memory, so that a test sees it wrap around.
 SHORT = replace(
-    EXAMPLES, memory=512, suspect=400, before=128, reach=(128, 512), cool_down=96, alpha=1e-4
+    EXAMPLES,
+    memory=512,
+    suspect=400,
+    before=128,
+    reach=(128, 512),
+    cool_down=96,
+    alpha=1e-4,
+    patients=8,
 )
 SBP = EXAMPLE_SIGNALS.index("sbp")
 
@@ -405,7 +412,7 @@ def test_many_readings_of_few_patients_prove_less() -> None:
     random = np.random.default_rng(5)
     levels = np.repeat(random.normal(0, 1, 60), 20) + np.repeat([0, 0.8], 600)
     x = levels + random.normal(0, 0.1, 1200)
-    own = _compare(x, np.repeat(np.arange(60), 20), 600, 10, 0.1)
+    own = _compare(x, np.repeat(np.arange(60), 20), 600, 5, 0.1)
     blind = _compare(x, np.arange(1200), 600, 10, 0.1)
     assert own is not None
     assert blind is not None

@@ -16,7 +16,7 @@ from models.drift_report import Hospital, Run, draw, hospital, run, runs, signal
 from models.evaluation import hospital_of
 from models.registry import SHIPPED, load_model
 from models.sensor_report import fault_rows, flag_rows
-from models.stay import Stay
+from models.stay import FEMALE, Stay
 from models.vitals import index_of
 from streams.commands.evaluate import evaluate
 from tests.unit.made_patients import made_patients, write_charts
@@ -115,7 +115,7 @@ def sound(patient: str, hours: int, *, septic: bool = False) -> Stay:
     values = np.tile([80.0, np.nan, 16, 37, 97, 120, 70, 87], (hours, 1))
     values[:, [0, 2, 3, 4, 5, 6, 7]] += np.arange(hours)[:, None] % 2
     seconds = np.arange(1, hours + 1) * 3600
-    return Stay(patient, seconds, values, labels=np.full(hours, septic, np.int8))
+    return Stay(patient, seconds, values, sex=FEMALE, labels=np.full(hours, septic, np.int8))
 
 
 def test_every_fault_put_into_sound_readings_is_found() -> None:
