@@ -30,7 +30,8 @@ tells the reader of a recommendation what to check at the bedside.
   three times in a row is normal.
 * ``…_jump``: a change since the last value of the past hour that no body makes, see `JUMPS`.
 
-What the rules do on recorded patients stands in docs/model.md.
+What the rule does on recorded patients, septic and not, stands in docs/model.md; ``vigil evaluate
+sensors`` measures it.
 """
 
 import math

@@ -36,6 +36,8 @@ detectors are rebuilt from those values: an ADWIN is fed at most `Rule.memory` v
 anew from the last half of them, so replaying what it was fed gives the same detector, bit for bit.
 Values are 32-bit floats in a running monitor too, for the same reason. Nothing is pickled. The
 result depends on nothing but the examples and their order: no clock, no random numbers, no batches.
+
+What it is worth on recorded patients stands in docs/model.md; ``vigil evaluate drift`` measures it.
 """
 
 import hashlib
@@ -147,7 +149,9 @@ class Rule:
     cool_down: int
 
 
-#: For examples: about 17 signals at 100,000 examples are to raise no event by chance.
+#: For examples: 17 signals at 100,000 examples are to raise no event by chance. Set on wards of 50
+#: beds, orders 1 to 5 of `vigil evaluate drift`: the least p-values without a change were, at the
+#: level of a long one, 2e-6 and more.
 EXAMPLES: Final = Rule(
     memory=16384,
     delta=0.05,

@@ -112,7 +112,7 @@ def test_a_second_shift_is_a_second_event_after_the_cool_down_only(short: None) 
     examples = list(stream(2500, shift_at=800))
     monitor = DriftMonitor()
     (first,) = events_of(monitor, examples[:1500])
-    back = [(values - np.float32(50), *rest) for values, *rest in examples[1500:]]
+    back = [(values - np.float32(50), who, at) for values, who, at in examples[1500:]]
     (second,) = events_of(monitor, back)
 
     assert second.after == pytest.approx(120, abs=5)
@@ -122,7 +122,8 @@ def test_a_second_shift_is_a_second_event_after_the_cool_down_only(short: None) 
     soon = list(stream(first.found_example + SHORT.cool_down, shift_at=800))
     monitor = DriftMonitor()
     events_of(monitor, soon[: first.found_example + 1])
-    assert events_of(monitor, [(v - 50, *r) for v, *r in soon[first.found_example + 1 :]]) == []
+    back = [(v - np.float32(50), who, at) for v, who, at in soon[first.found_example + 1 :]]
+    assert events_of(monitor, back) == []
 
 
 def test_a_shift_smaller_than_counts_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
