@@ -23,6 +23,7 @@ noise.
 o'clock the time 10:00, and a monitor's readings after 9:00 up to 10:00 are the same hour.
 
 Event time alone decides: the window knows no clock and no order of arrival but its own readings'.
+Only what is known of the sensors passes over readings out of order.
 """
 
 import numpy as np
