@@ -225,7 +225,7 @@ def risk_report(
         raise ValueError("no reading to score; add patients")
     sent_from = threshold if alert_threshold is None else alert_threshold
     figures = alert_figures(stays, probabilities, sent_from, lockout_hours)
-    labels, scores, patient = _hours(stays, probabilities)
+    labels, scores, patient, hours = _hours(stays, probabilities)
     earned, attainable = _earned(labels, scores, patient, len(stays), threshold)
     utility = ratio_statistic(earned, attainable)
     auroc_interval, utility_interval = patient_intervals(
@@ -238,9 +238,7 @@ def risk_report(
         patient_days=patient_days(stays),
         auroc=auroc(labels, scores),
         auroc_interval=auroc_interval,
-        auroc_same_hour=auroc_same_hour(
-            labels, scores, np.concatenate([stay.seconds for stay in stays]) // 3600
-        ),
+        auroc_same_hour=auroc_same_hour(labels, scores, hours),
         auprc=auprc(labels, scores),
         calibration_error=calibration_error(labels, scores),
         brier=brier(labels, scores),
@@ -273,7 +271,7 @@ def earned_by_stay(
     Returns:
         Earned and attainable utility, each of shape [stays].
     """
-    labels, scores, patient = _hours(stays, probabilities)
+    labels, scores, patient, _ = _hours(stays, probabilities)
     return _earned(labels, scores, patient, len(stays), threshold)
 
 
@@ -295,8 +293,8 @@ def _earned(
 
 def _hours(
     stays: Sequence[Stay], probabilities: Sequence[NDArray[np.floating]]
-) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.int64]]:
-    """Label, probability and patient of every hour that has a reading."""
+) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Label, probability, patient and hour since admission of every hour that has a reading."""
     labels = np.concatenate([np.empty(0, np.int8), *(stay.labels for stay in stays)])
     scores = np.concatenate([np.empty(0), *probabilities])
     hour = np.concatenate([np.empty(0, np.int64), *(stay.seconds // 3600 for stay in stays)])
@@ -304,11 +302,12 @@ def _hours(
     new = np.append(True, (hour[1:] != hour[:-1]) | (patient[1:] != patient[:-1]))
     first = np.flatnonzero(new[: len(hour)])
     if len(first) == len(hour):
-        return labels, scores, patient
+        return labels, scores, patient, hour
     return (
         np.maximum.reduceat(labels, first),
         np.maximum.reduceat(scores, first),
         patient[first],
+        hour[first],
     )
 
 

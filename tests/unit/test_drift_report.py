@@ -87,7 +87,7 @@ def test_the_same_runs_give_the_same_plot(tmp_path: Path) -> None:
 def test_the_command_tells_delay_and_false_alarms(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VIGIL_MODEL_DIR", str(SHIPPED))
+    monkeypatch.setenv("VIGIL_MODEL_DIR", str(SHIPPED["context"]))
     made = made_patients(8)
     stays = [replace(stay, patient_id=f"p{i % 2}0000{i}") for i, stay in enumerate(made)]
     folder = write_charts(tmp_path / "psv", stays)
@@ -148,7 +148,7 @@ def test_the_command_counts_flags_and_faults(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no patients at {DATA}; set VIGIL_DATA")
 def test_a_switch_from_hospital_a_to_b_is_found_within_500_readings_and_nothing_before() -> None:
-    model = load_model(SHIPPED)
+    model = load_model(SHIPPED["context"])
     both = [
         hospital(read_stays(DATA / f"hospital_{name}.parquet", limit=600), model) for name in "AB"
     ]
