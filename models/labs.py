@@ -29,7 +29,6 @@ from models.window import HOUR_MS
 
 __all__ = [
     "AT_MS",
-    "KEPT_MS",
     "LAB",
     "LABS",
     "LAB_FEATURES",
@@ -46,9 +45,6 @@ __all__ = [
 
 #: Values are kept as whole thousandths of their unit: troponin is charted to .01, pH to .01.
 LAB_SCALE = 1000
-#: Results that are older than this, counted from the patient's newest, are forgotten, but for the
-#: last two of each test.
-KEPT_MS = 48 * HOUR_MS
 
 # Columns of a result.
 LAB, AT_MS, VALUE, NUMBER = 0, 1, 2, 3

@@ -1,4 +1,4 @@
-"""Laboratory results of the patients: the last two days of each, from `labs`.
+"""Laboratory results of the patients: the last ones of each test, from `labs`.
 
 The results of a patient are rows of `models.labs`, those of a test in the order of their observed
 times. Each has the number of its arrival. A reading notes how many had arrived (`Labs.seen`), so
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.labs import AT_MS, KEPT_MS, LAB, RESULT_WIDTH, VALUE, lab_features
+from models.labs import AT_MS, LAB, RESULT_WIDTH, VALUE, lab_features
 from models.vitals import MISSING
 from tables.codec import StateError, get_rows, put_rows
 from tables.remembered import Load, Remembered
@@ -24,8 +24,9 @@ from tables.remembered import Load, Remembered
 __all__ = ["Labs", "Results"]
 
 _VERSION = 1
-#: Results kept of one test at most, whatever is sent.
-_MOST = 64
+#: Results kept of each test. A count and not an age: where readings lag behind, after a worker was
+#: away for days or in a replay as fast as it goes, they still find the results of their own time.
+_MOST = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,17 +131,7 @@ def _order(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _pruned(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What readings may still ask for: results of the last `KEPT_MS`, and two before each test's.
-
-    A reading may be as much older than the newest result as the grace allows, and asks for the
-    newest value, the one before it, and a count over 24 hours.
-    """
-    until = rows[:, AT_MS].max() - KEPT_MS
-    old = rows[:, AT_MS] <= until
-    tests = rows[:, LAB]
-    line = np.column_stack([tests, np.full(len(rows), until)])
-    old_ends = np.searchsorted(_order(rows), _order(line), "right")
-    ends = np.searchsorted(tests, tests, "right")
-    place = np.arange(len(rows))
-    kept: NDArray[np.int64] = rows[np.where(old, place >= old_ends - 2, place >= ends - _MOST)]
+    """The last `_MOST` results of each test."""
+    ends = np.searchsorted(rows[:, LAB], rows[:, LAB], "right")
+    kept: NDArray[np.int64] = rows[np.arange(len(rows)) >= ends - _MOST]
     return kept

@@ -173,6 +173,23 @@ def test_a_state_of_another_version_is_refused_with_a_remedy(store: Store) -> No
         store.labs.get(0, [b"a"])
 
 
+def test_readings_that_lag_days_behind_the_laboratory_find_the_results_of_their_time(
+    store: Store,
+) -> None:
+    for hour in range(0, 60 * 6, 6):
+        store.add(LACTATE, T0 + hour * HOUR, 1 + hour / 100)
+    assert store.features(T0 + 3 * HOUR)["lactate"] == 1.0
+    assert store.features(T0 + 200 * HOUR)["lactate"] == 1 + 198 / 100
+
+
+def test_of_a_test_that_is_sent_without_end_the_last_512_results_are_kept(store: Store) -> None:
+    for minute in range(600):
+        store.add(LACTATE, T0 + minute * 60_000, 1.0 + minute / 1000)
+    [found] = store.restarted().get(0, [b"a"])
+    assert found is not None
+    assert (len(found.rows), found.arrived) == (512, 600)
+
+
 def test_a_patient_who_is_forgotten_has_no_results(store: Store) -> None:
     store.add(LACTATE, T0, 1.0)
     store.labs.discharge(0, b"a")
