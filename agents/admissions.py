@@ -1,161 +1,32 @@
 """Admissions → stays: who the patients are to the model."""
 
-import asyncio
-import logging
-from contextlib import suppress
-from time import monotonic
 from typing import Any
 
-import msgspec
-from aiokafka.errors import KafkaError
-from faust.types import TP
+from typing_extensions import override
 
-from agents.work import Work, finish
+from agents.facts import FactsAgent
 from streams.application import VigilApp
-from streams.deadletters import encode
-from streams.events import Admission, patient_key, struct_of
-from streams.intake import record_bytes
-from streams.metrics import metrics
-from streams.outbox import Outbox
-from streams.partitions import partition_of
+from streams.events import Admission, struct_of
 from streams.topics import Catalogue
-from streams.transport import Batch
 from tables.stays import Stays
 from tables.store import BatchTable
 
 __all__ = ["AdmissionsAgent"]
 
-log = logging.getLogger(__name__)
-
-#: How often a waiting reading looks whether admissions were read to the end.
-_LOOK_AGAIN_S = 0.01
-#: Looks between two questions to the broker whether it is there.
-_LOOKS = 25
-#: A broker that takes longer to answer is away. A fetch may be ahead of the question: 1.5 s.
-_ANSWER_S = 3.0
-
 _AdmissionRow: Any = struct_of(Admission)
-_decode = msgspec.json.Decoder(_AdmissionRow).decode
 
 
-class AdmissionsAgent:
-    """Keeps `stays`; a record under another key than its patient's is sent on under the right one.
-
-    An admission without a value (a tombstone) forgets the patient.
-    """
+class AdmissionsAgent(FactsAgent):
+    """Keeps `stays`."""
 
     def __init__(self, app: VigilApp, topics: Catalogue, stays: Stays, table: BatchTable) -> None:
-        self._app, self._topics, self._stays, self._table = app, topics, stays, table
-        # assignment and offset: what an earlier assignment has read does not count
-        self._read_to: dict[int, tuple[int, int]] = {}
-        self._progress = asyncio.Event()
+        super().__init__(app, topics, topics.admissions, _AdmissionRow, table)
+        self._stays = stays
 
-    async def run(self, stream: Any) -> None:
-        """Take a batch, keep the stays, send what is not ours."""
-        async for event in stream.noack().events():
-            if await self._app.consumer.begin(event.value):
-                try:
-                    await self._keep(event)
-                except Exception as error:
-                    await self._app.fail(error)
+    @override
+    def keep(self, partition: int, key: bytes, fact: Any) -> bytes:
+        return self._stays.admit(partition, key, fact)
 
-    async def caught_up(self, batch: Batch) -> None:
-        """Wait until all admissions that the broker holds now for a batch's patients are kept.
-
-        A patient's first reading may be read before its admission, which was sent earlier but on
-        another topic. Bounded by ``admissions_wait_s``: a late admission must not hold up scoring.
-        Time in which the broker does not answer, or this process was stopped, does not count: then
-        what is waited for may be there and only cannot be read. Ends when the batch is stale: in a
-        rebalance that has begun the partition may be gone before anybody has been told.
-        """
-        partition = batch.tp.partition
-        tp = TP(self._topics.admissions.name, partition)
-        consumer = self._app.consumer
-        end: int | None = None
-        left = self._app.settings.admissions_wait_s
-        while not batch.stale:
-            if tp not in consumer.assignment():
-                await asyncio.sleep(_LOOK_AGAIN_S)
-                continue
-            try:
-                async with asyncio.timeout(_ANSWER_S):
-                    answer = await consumer.end_offset(tp)
-            except (KafkaError, TimeoutError):
-                await asyncio.sleep(_LOOK_AGAIN_S * _LOOKS)
-                continue
-            end = answer if end is None else end
-            for _ in range(_LOOKS):
-                if batch.stale:
-                    return
-                if consumer.handled(tp, end, self._handled_to(partition)):
-                    return
-                if left <= 0:
-                    log.warning(
-                        "admissions %d: not read to %d in time; scoring goes on", partition, end
-                    )
-                    return
-                looked = monotonic()
-                # a fetch that brings no record tells nobody
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._progress.wait(), _LOOK_AGAIN_S)
-                left -= min(monotonic() - looked, _LOOK_AGAIN_S)
-
-    def _handled_to(self, partition: int) -> int:
-        assignment, offset = self._read_to.get(partition, (-1, 0))
-        return offset if assignment == self._app.consumer.assignment_number else 0
-
-    async def _keep(self, event: Any) -> None:
-        batch: Batch = event.value
-        partition = batch.tp.partition
-        outbox = Outbox(self._app.batch_producer)
-        writes: list[tuple[bytes, bytes | None]] = []
-        for record in batch.records:
-            try:
-                key, admission = _read(record, self._app.settings.max_reading_bytes)
-            except ValueError as error:
-                metrics.dead_letters.labels(record.topic).inc()
-                dead_letters = self._topics.dead_letters.name
-                place = partition % self._app.sizes[dead_letters]
-                outbox.add(dead_letters, place, None, encode(record, str(error)))
-                continue
-            home = partition_of(key, self._topics.admissions.partitions)
-            if record.key != key or home != partition:
-                outbox.add(record.topic, home, key, record.value, record.timestamp)
-            elif admission is None:
-                self._stays.discharge(partition, key)
-                writes.append((key, None))
-            else:
-                writes.append((key, self._stays.admit(partition, key, admission)))
-        self._table.store(partition, writes, outbox)
-        self._read_to[partition] = self._app.consumer.assignment_number, batch.end
-        self._progress.set()
-        self._progress = asyncio.Event()
-        acks = await outbox.hand_over()
-        self._app.add_future(self._finish(Work(event), acks, batch))
-
-    async def _finish(self, work: Work, acks: Any, batch: Batch) -> None:
-        delivered = await finish(self._app, acks)
-        if delivered is None:
-            return
-        if not batch.stale:  # of a revoked partition the local copy is closed
-            self._table.stored(batch.tp.partition, delivered)
-        work.done()
-
-
-def _read(record: Any, max_bytes: int) -> tuple[bytes, Any]:
-    """Return patient and admission, None for a tombstone; ValueError tells what is wrong."""
-    if record.value is None:
-        if record.key is None:
-            raise ValueError("neither key nor value")
-        return record.key, None
-    if (size := record_bytes(record)) > max_bytes:
-        raise ValueError(f"too large: {size} bytes, at most {max_bytes}")
-    try:
-        admission = _decode(record.value)
-        return patient_key(admission.patient_id).encode(), admission
-    except RecursionError as error:
-        raise ValueError(f"not JSON: {error}") from None
-    except msgspec.ValidationError as error:
-        # msgspec quotes a value that is none of a list; reasons carry no values
-        place = str(error).rpartition(" - at ")[2]
-        raise ValueError(f"wrong type or missing field at {place}") from None
+    @override
+    def forget(self, partition: int, key: bytes) -> None:
+        self._stays.discharge(partition, key)

@@ -17,7 +17,9 @@ from typing import Any
 from faust.types import TP
 
 from agents.admissions import AdmissionsAgent
-from agents.work import Work, finish
+from agents.labs import LabsAgent
+from agents.progress import Progress
+from agents.work import Work, finish, settle
 from config.clock import now_ms
 from streams.application import VigilApp, report_lag
 from streams.bedside import DIRECT, ROUTED, Bedside, Results, with_origin
@@ -52,10 +54,14 @@ class VitalsAgent:
         bedside: Bedside,
         windows: BatchTable,
         admissions: AdmissionsAgent,
+        labs: LabsAgent | None,
+        model_known: asyncio.Event,
     ) -> None:
         self._app, self._topics, self._bedside = app, topics, bedside
-        self._windows, self._admissions = windows, admissions
+        self._windows, self._admissions, self._labs = windows, admissions, labs
         settings = app.settings
+        self._model_known = model_known
+        self._progress = {t.name: Progress(app, t) for t in (topics.vitals, topics.vitals_routed)}
         self._limit = DeadLetterLimit(settings.dead_letter_window, settings.dead_letter_ratio)
         self._merger: Merger[Stray] = Merger(settings.route_hold_ms)
         self._routing = asyncio.Lock()
@@ -65,12 +71,21 @@ class VitalsAgent:
 
     async def run(self, stream: Any) -> None:
         """Take a batch, score it, send what came of it."""
+        await self._model_known.wait()
         async for event in stream.noack().events():
             try:
                 await self._handle(event)
             except Exception as error:
                 # a bug, or a state that cannot be read: stop before anything is lost
                 await self._app.fail(error)
+
+    async def caught_up(self, batch: Batch) -> None:
+        """Wait until all readings that the broker holds now for a batch's patients are scored.
+
+        So an outcome does not come to the learner before the stay's last reading.
+        """
+        for progress in self._progress.values():
+            await progress.reach(batch, self._app.settings.liveness_s / 2)
 
     async def keep_routing(self) -> None:
         """Send on strays that have waited long enough; runs beside the agent."""
@@ -100,6 +115,12 @@ class VitalsAgent:
             if batch.stale:
                 return
             self._caught_up.add(partition)
+        # A result counts from its observed time on, so one that was sent before the reading is
+        # waited for; with that, a replay at any speed finds what the original day found.
+        if self._labs is not None and sorted_.own.keys:
+            await self._labs.caught_up(batch)
+            if batch.stale:
+                return
 
         if not await self._app.consumer.begin(batch):
             return
@@ -117,6 +138,7 @@ class VitalsAgent:
         self._fill(outbox, partition, results, sorted_.rejects)
         self._windows.store(partition, results.writes, outbox)
         acks = await outbox.hand_over()
+        self._progress[batch.tp.topic].note(batch)
         delivery = self._finish(work, acks, batch, results)
         if source == DIRECT:
             await self._hold(batch, sorted_.strays, work)
@@ -139,6 +161,8 @@ class VitalsAgent:
                 outbox.add(
                     recommendations, self._place(recommendations, key, partition), key, value
                 )
+        for key, example in results.lessons:
+            outbox.add(topics.lessons.name, 0, key, example)
         for key, record in results.late:
             place = self._place(topics.vitals_late.name, key, partition)
             outbox.add(
@@ -151,13 +175,7 @@ class VitalsAgent:
             outbox.add(topics.dead_letters.name, place, None, letter)
 
     async def _finish(self, work: Work, acks: Any, batch: Batch, results: Results) -> None:
-        delivered = await finish(self._app, acks)
-        if delivered is None:
-            return
-        if not batch.stale:  # of a revoked partition the local copy is closed
-            self._windows.stored(batch.tp.partition, delivered)
-        work.done()
-        if results.recommendations:
+        if await settle(self._app, acks, work, self._windows) and results.recommendations:
             metrics.latency.observe(max(0, now_ms() - batch.records[0].timestamp) / 1000)
 
     # -- strays
@@ -222,6 +240,8 @@ class VitalsAgent:
         for partition in range(topics.vitals_routed.partitions):
             # another worker may have kept them since; what is stored here is up to date again
             self._bedside.stays.forget(partition)
+            if self._bedside.labs is not None:
+                self._bedside.labs.forget(partition)
             if partition in assigned:
                 sources = (topics.vitals.name, topics.vitals_routed.name)
                 resumed = [consumer.resumed_at(TP(topic, partition)) for topic in sources]

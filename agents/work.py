@@ -5,8 +5,9 @@ from typing import Any
 
 from streams.application import VigilApp
 from streams.producer import RevokedError
+from tables.store import BatchTable
 
-__all__ = ["Work", "finish"]
+__all__ = ["Work", "finish", "settle"]
 
 
 class Work:
@@ -15,6 +16,11 @@ class Work:
     def __init__(self, event: Any) -> None:
         self._event = event
         self._parts = 1
+
+    @property
+    def partition(self) -> int:
+        """Of the batch."""
+        return int(self._event.value.tp.partition)
 
     @property
     def stale(self) -> bool:
@@ -47,3 +53,20 @@ async def finish(
         return None
     except Exception as error:
         await app.fail(error)
+
+
+async def settle(
+    app: VigilApp, acks: Awaitable[dict[tuple[str, int], int]], work: Work, table: BatchTable
+) -> bool:
+    """Wait for the broker, note how far the table's local copy has got, and count a part as done.
+
+    Returns:
+        False where a rebalance came first, see `finish`.
+    """
+    delivered = await finish(app, acks)
+    if delivered is None:
+        return False
+    if not work.stale:  # of a revoked partition the local copy is closed
+        table.stored(work.partition, delivered)
+    work.done()
+    return True

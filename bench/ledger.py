@@ -62,10 +62,10 @@ _recommendation = msgspec.json.Decoder(_Recommendation).decode
 _letter = msgspec.json.Decoder(_Letter).decode
 
 
-def offline(stays: Sequence[Stay]) -> Risks:
+def offline(stays: Sequence[Stay], feature_set: str = "context") -> Risks:
     """Score every reading of every stay with the model that ships with the project."""
     data = featurise(stays)
-    probability = load_model(SHIPPED).score(data.X).probability
+    probability = load_model(SHIPPED[feature_set]).score(data.X).probability
     places = zip(data.patient.tolist(), data.seconds.tolist(), strict=True)
     return dict(zip(places, probability.tolist(), strict=True))
 

@@ -24,23 +24,25 @@ def free_port() -> int:
 
 @dataclass(eq=False)
 class Worker:
-    """A bedside worker.
+    """A worker of an application.
 
     Attributes:
         settings: of the worker; every worker needs its own ``home`` and ``web_port``.
         log: file for what it says, added to at every start.
+        application: which.
         process: None before the first start.
     """
 
     settings: Settings
     log: Path
+    application: str = "bedside"
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> "Worker":
         """Start it, or start it again."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", "worker", "bedside"],
+                [sys.executable, "-m", "streams.cli", "worker", self.application],
                 env=environment(self.settings),
                 cwd=ROOT,
                 stdout=log,

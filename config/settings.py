@@ -64,9 +64,49 @@ class Settings(BaseSettings):
     topic_vitals_routed: str = "vitals.routed"
     topic_vitals_late: str = "vitals.late"
     topic_admissions: str = "admissions"
+    topic_labs: str = "labs"
     topic_outcomes: str = "outcomes"
     topic_recommendations: str = "recommendations"
     topic_dead_letters: str = "dead.letters"
+    topic_lessons: str = "lessons"
+    topic_models: str = "models"
+    topic_drift: str = "drift"
+
+    # learning
+    learning: bool = Field(
+        True, description="Whether examples and outcomes go to the learner's topic."
+    )
+    site: str = Field(
+        "default",
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
+        description="Hospital whose outcomes are learned from; its models bear its name.",
+    )
+    label_delay_hours: float = Field(
+        12, ge=0, description="After the end of a stay, event time; then its outcome counts."
+    )
+    pseudonym_key: SecretStr | None = Field(
+        None, description="Makes patients' names in collected data sets; keep it, and keep it away."
+    )
+
+    # the site
+    feature_set: Literal["vitals", "context", "labs"] = Field(
+        "context",
+        description="What the site sends: vital signs, admissions too, laboratory results too.",
+    )
+
+    label_wait_days: float = Field(
+        60, gt=0, description="Without an outcome, examples are given up after this event time."
+    )
+
+    promotion: Literal["manual", "auto"] = Field(
+        "manual", description="Whether a challenger that the rule lets pass takes over by itself."
+    )
+    retrain_dir: Path | None = Field(
+        None, description="Folder for collected data sets; with it drift starts a retraining."
+    )
+    retrain_days: float | None = Field(
+        None, gt=0, description="With VIGIL_RETRAIN_DIR: also after so many days of event time."
+    )
 
     # readings
     grace_hours: float = Field(

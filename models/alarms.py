@@ -17,6 +17,8 @@ from models.utility import DT_EARLY, DT_LATE, LABEL_LEAD
 
 __all__ = [
     "LOCKOUT_HOURS",
+    "URGENT_BUDGET",
+    "WARNING_BUDGET",
     "AlertFigures",
     "alert_figures",
     "alert_rows",
@@ -28,6 +30,8 @@ __all__ = [
 
 #: Hours of silence after an alert, before the same patient may raise another.
 LOCKOUT_HOURS = 12.0
+#: Alerts per patient and day: with 20 patients seven a day, and two.
+WARNING_BUDGET, URGENT_BUDGET = 0.35, 0.10
 _HOUR = 3600
 
 

@@ -9,6 +9,7 @@ from math import isnan
 from models.alarms import alert_figures
 from models.candidates import TITLES
 from models.evaluation import Row, probabilities
+from models.labs import LAB_FEATURES
 from models.metrics import RiskReport
 from models.training import URGENT_BUDGET, WARNING_BUDGET, Trained
 
@@ -17,6 +18,7 @@ __all__ = ["FIGURES", "figure", "model_card"]
 #: Column of a table of figures: heading and how a report is shown in it.
 FIGURES: tuple[tuple[str, Callable[[RiskReport], str]], ...] = (
     ("AUROC", lambda r: figure(r.auroc, 3, r.auroc_interval)),
+    ("AUROC in the same hour", lambda r: figure(r.auroc_same_hour, 3)),
     ("AUPRC", lambda r: figure(r.auprc, 3)),
     ("calibration error", lambda r: figure(r.calibration_error, 4)),
     ("utility", lambda r: figure(r.utility, 3, r.utility_interval)),
@@ -73,6 +75,8 @@ def model_card(trained: Trained) -> str:
         settings=settings,
         count=len(model.features),
         context=_WITH_CONTEXT if "icu_hours" in model.features else _WITHOUT_CONTEXT,
+        labs=_WITH_LABS if set(LAB_FEATURES) & set(model.features) else "",
+        ignorant=_KNOWS_LABS if set(LAB_FEATURES) & set(model.features) else _KNOWS_NO_LABS,
         source=_CHALLENGE if _from_challenge(trained) else _OTHER,
         learned=_cohort(learned),
         unseen=_cohort(unseen),
@@ -135,6 +139,18 @@ nothing known of their admission, for feeds that come without."""
 
 _WITHOUT_CONTEXT = "Nothing of the admission and no clock."
 
+_WITH_LABS = """
+
+And 26 laboratory tests: newest value, hours since it was known, change from the one before, number
+in 24 hours. The risk never falls with lactate, creatinine, urea nitrogen or bilirubin."""
+
+_KNOWS_LABS = """\
+* It leans on *which tests were ordered* and when: a laboratory test is a doctor's suspicion, so a
+  risk may rise because somebody else has thought of sepsis first.
+* It knows no drugs, ventilation, notes or diagnoses, no children, no wards."""
+_KNOWS_NO_LABS = """\
+* It knows no laboratory values, drugs, ventilation, notes or diagnoses, no children, no wards."""
+
 _CHALLENGE = """\
 PhysioNet / Computing in Cardiology Challenge 2019, version 1.0.0, doi 10.13026/v64v-d857, CC BY 4.0
 (Reyna et al., Crit Care Med 2020;48:210-217): hourly records of two hospital systems in the USA,
@@ -162,7 +178,7 @@ used to decide on the care of a patient.
 
 {count} features of `models/features.py`: per vital sign the current value, its change, how long ago
 it was measured, and mean, spread, extremes and number of hours measured over 6 and 24 hours; shock
-index, pulse pressure and three bedside scores. {context}
+index, pulse pressure and three bedside scores. {context}{labs}
 
 An hour counts as an alarm from probability {threshold} on: the highest utility on training
 patients, each predicted by a fit that had not seen the patient. Never tuned on the figures below.
@@ -185,8 +201,10 @@ normalised utility: 0 = never alarming, 1 = the best possible. Every line has it
 Alerts have a lock-out of 12 hours and are true from 12 hours before to 3 hours after onset. The
 rules know neither consciousness nor oxygen nor laboratory values. **The clock alarms on everyone
 from a fixed hour on and has never looked at a patient: what a model earns beyond it is what it
-knows.** "Admission unknown" is the same model on a feed without admissions; "vital signs only" was
-trained without them.
+knows.** So does the AUROC in the same hour, among readings of patients who stayed equally long.
+"Admission unknown" is the same model on a feed without admissions; lines of fewer kinds of data are
+models that were trained without the rest. With NEWS2, qSOFA, SIRS or the shock index the risk never
+falls.
 
 {rows}
 
@@ -205,7 +223,7 @@ were set to spend {warning} and {urgent} alerts per patient-day on training pati
   disease. Without the admission it is no better than the line "admission unknown".
 * It knows the hospitals it was trained on. In the challenge the winning entry had a utility of 0.43
   in the two hospital systems it knew and of -0.12 in a third: measure it on your own patients.
-* It knows no laboratory values, drugs, ventilation, notes or diagnoses, no children, no wards.
+{ignorant}
 * Records are hourly. A monitor's feed is digested to the same features, but was never measured.
 * A septic patient who is ill on admission is labelled from the first hour: nothing can be foreseen
   there.

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import FEATURES, ORIGINAL_FEATURES, replay
+from models.features import BEDSIDE_FEATURES, FEATURES, ORIGINAL_FEATURES, replay
+from models.labs import RESULT_WIDTH, lab_features
 from models.progress import track
 from models.quality import impossible, screen
 from models.stay import Stay
@@ -80,7 +81,11 @@ class Dataset:
 
 
 def context_row(
-    age: float | None, sex: int | None, icu_ms: int | None, hospital_ms: int | None
+    age: float | None,
+    sex: int | None,
+    icu_ms: int | None,
+    hospital_ms: int | None,
+    labs_seen: int | None = None,
 ) -> NDArray[np.int64]:
     """Turn what is known of an admission into the context columns of a window.
 
@@ -89,16 +94,17 @@ def context_row(
         sex: 0 female, 1 male; None = not known.
         icu_ms: time of admission to intensive care, ms since 1970; None = not known.
         hospital_ms: time of admission to the hospital, ms since 1970; None = not known.
+        labs_seen: laboratory results of the patient that have arrived; None = none ever.
 
     Returns:
-        Age in hundredths of a year, sex and the two times, `MISSING` where not known: the columns
-        of a window from `models.window.CONTEXT_AT` on, shape [4].
+        Age in hundredths of a year, sex, the two times and the results, `MISSING` where not known:
+        the columns of a window from `models.window.CONTEXT_AT` on, shape [5].
 
-    >>> context_row(83.14, 0, 3_600_000, None).tolist()
-    [8314, 0, 3600000, -9223372036854775808]
+    >>> context_row(83.14, 0, 3_600_000, None, 7).tolist()
+    [8314, 0, 3600000, -9223372036854775808, 7]
     """
     hundredths = None if age is None or math.isnan(age) else round(age * SCALE)
-    facts = (hundredths, sex, icu_ms, hospital_ms)
+    facts = (hundredths, sex, icu_ms, hospital_ms, labs_seen)
     return np.array([MISSING if fact is None else fact for fact in facts], np.int64)
 
 
@@ -152,6 +158,25 @@ def _replay(
         np.empty((len(rows), len(ORIGINAL_FEATURES))),
         np.empty(len(rows), np.int8),
     )
+    _fill_labs(stays, rows, seconds, features[:, len(BEDSIDE_FEATURES) :])
+
+
+def _fill_labs(
+    stays: Sequence[Stay],
+    rows: NDArray[np.int64],
+    seconds: NDArray[np.int64],
+    features: NDArray[np.float64],
+) -> None:
+    """Fill the laboratory's features of some stays."""
+    counts = np.array([len(stay.labs) for stay in stays])
+    ends = np.cumsum(counts)
+    results = np.empty((counts.sum(), RESULT_WIDTH), np.int64)
+    results[:, :3] = np.concatenate([stay.labs for stay in stays])
+    results[:, 1] = BASE_MS + results[:, 1] * 1000
+    results[:, 3] = np.arange(len(results)) - np.repeat(ends - counts, counts)
+    everything = np.full(len(rows), np.iinfo(np.int64).max)
+    begins = (ends - counts)[rows]
+    lab_features(results, begins, ends[rows], everything, BASE_MS + seconds * 1000, features)
 
 
 def _context(stay: Stay) -> NDArray[np.int64]:

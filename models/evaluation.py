@@ -21,6 +21,7 @@ from models.stay import FEMALE, MALE, Stay
 __all__ = [
     "CLOCK_HOUR",
     "Row",
+    "hospital_of",
     "model_row",
     "probabilities",
     "rule_rows",
@@ -133,7 +134,7 @@ def subgroup_rows(
     risk = probabilities(model, data, len(stays))
     groups: dict[str, list[int]] = {}
     for index, stay in enumerate(stays):
-        for name in (_hospital(stay.patient_id), _sex(stay.sex), _age(stay.age)):
+        for name in (hospital_of(stay.patient_id), _sex(stay.sex), _age(stay.age)):
             if name is not None:
                 groups.setdefault(name, []).append(index)
     return [
@@ -176,7 +177,12 @@ def write_predictions(
         (folder / f"{stay.patient_id}.psv").write_text(text)
 
 
-def _hospital(patient_id: str) -> str | None:
+def hospital_of(patient_id: str) -> str | None:
+    """Hospital A or B by the challenge's numbering of its patients; None = another numbering.
+
+    >>> hospital_of("p100123")
+    'hospital B'
+    """
     digits = patient_id.removeprefix("p")
     if len(digits) != 6 or not digits.isdecimal() or digits == patient_id:
         return None

@@ -52,6 +52,31 @@ _OTHER = {
         ("icu_hours", 1, "{:.0f} h in intensive care"),
         ("hours_before_icu", 1, "{:.0f} h in hospital before"),
     ),
+    "gas": (
+        ("ph", 100, "pH {:.2f}"),
+        ("paco2", 1, "PaCO2 {:.0f} mmHg"),
+        ("bicarbonate", 1, "bicarbonate {:.0f} mmol/L"),
+    ),
+    "liver": (
+        ("bilirubin_total", 10, "bilirubin {:.1f} mg/dL"),
+        ("ast", 1, "AST {:.0f} U/L"),
+        ("alkaline_phosphatase", 1, "alkaline phosphatase {:.0f} U/L"),
+    ),
+    "kidney": (
+        ("creatinine", 10, "creatinine {:.1f} mg/dL"),
+        ("bun", 1, "urea nitrogen {:.0f} mg/dL"),
+        ("creatinine_hours_ago", 1, "{:.0f} h ago"),
+    ),
+    "metabolic": (
+        ("lactate", 10, "lactate {:.1f} mmol/L"),
+        ("glucose", 1, "glucose {:.0f} mg/dL"),
+        ("potassium", 10, "potassium {:.1f} mmol/L"),
+    ),
+    "blood": (
+        ("wbc", 10, "white cells {:.1f} x 10⁹/L"),
+        ("platelets", 1, "platelets {:.0f} x 10⁹/L"),
+        ("hemoglobin", 10, "haemoglobin {:.1f} g/dL"),
+    ),
 }
 _FACTS = 3
 assert (*CURRENT, *_OTHER) == GROUPS, "every group has its sentence"

@@ -18,7 +18,8 @@ ECG), with windows that end with the reading's own hour:
 ==================  ====================================================================
 
 Then shock index (heart rate / systolic pressure; Allgöwer & Burri 1967), pulse pressure, the
-scores of `models.scores`, how much was measured at all, and the context of the admission.
+scores of `models.scores`, how much was measured at all, and the context of the admission. The
+laboratory's (`models.labs`) come last; they are computed apart, because few feeds have them.
 """
 
 import math
@@ -27,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import kernel
+from models.labs import LAB_FEATURES, LAB_GROUPS, LABS
 from models.scores import news2, qsofa, sirs
 from models.vitals import SCALE, VITALS, index_of
 from models.window import (
@@ -57,10 +59,12 @@ from models.window import (
 )
 
 __all__ = [
+    "BEDSIDE_FEATURES",
     "CLOCK_FEATURES",
     "CONTEXT_FEATURES",
     "CURRENT",
     "FEATURES",
+    "FEATURE_SETS",
     "GROUPS",
     "GROUP_OF",
     "ORIGINAL_FEATURES",
@@ -97,13 +101,24 @@ VITAL_FEATURES: tuple[str, ...] = (
 )
 CLOCK_FEATURES = ("icu_hours",)
 CONTEXT_FEATURES = ("age", "sex", "hours_before_icu", *CLOCK_FEATURES)
-FEATURES = VITAL_FEATURES + CONTEXT_FEATURES
+#: What the windows give; the laboratory's features follow.
+BEDSIDE_FEATURES = VITAL_FEATURES + CONTEXT_FEATURES
+FEATURES = BEDSIDE_FEATURES + LAB_FEATURES
+#: What a model may look at, by what a site sends.
+FEATURE_SETS: dict[str, tuple[str, ...]] = {
+    "vitals": VITAL_FEATURES,
+    "context": BEDSIDE_FEATURES,
+    "labs": FEATURES,
+}
 
-GROUPS: tuple[str, ...] = (*CURRENT, "circulation", "scores", "monitoring", "patient", "stay")
+GROUPS: tuple[str, ...] = (
+    *CURRENT, "circulation", "scores", "monitoring", "patient", "stay", *LAB_GROUPS,
+)  # fmt: skip
 GROUP_OF: tuple[str, ...] = (
     tuple(vital for vital in CURRENT for _ in _PER_VITAL)
     + _DERIVED_GROUPS
     + ("patient", "patient", "stay", "stay")
+    + tuple(lab.group for lab in LABS for _ in range(len(LAB_FEATURES) // len(LABS)))
 )
 
 #: The features of the original feed, under their own names.
@@ -118,6 +133,7 @@ _WIDTH = len(FEATURES)
 _EACH = len(_PER_VITAL)
 _DERIVED_AT = _EACH * len(CURRENT)
 _CONTEXT_AT = _DERIVED_AT + len(_DERIVED)
+_LABS_AT = _CONTEXT_AT + len(CONTEXT_FEATURES)
 assert len(GROUP_OF) == _WIDTH, "every feature belongs to a group"
 assert {vital.name for vital in VITALS} >= set(CURRENT), "a clinical vital sign is not on the wire"
 
@@ -259,7 +275,7 @@ def _original(
 
 @kernel
 def _features(window: NDArray[np.int64], at_ms: int, out: NDArray[np.float64]) -> None:
-    """All of `FEATURES` for a reading that the window has taken in."""
+    """All of `BEDSIDE_FEATURES` for a reading that the window has taken in."""
     hour = hour_of(at_ms)
     measured_6h = 0.0
     measured_24h = 0.0
@@ -294,7 +310,7 @@ def _features(window: NDArray[np.int64], at_ms: int, out: NDArray[np.float64]) -
     derived[4] = sirs(temperature, heart, resp)
     derived[5] = measured_6h
     derived[6] = measured_24h
-    _context(window, at_ms, out[_CONTEXT_AT:])
+    _context(window, at_ms, out[_CONTEXT_AT:_LABS_AT])
 
 
 @kernel
@@ -343,11 +359,11 @@ def replay(
         values: hundredths, `MISSING` = not measured, shape [n, 8].
         devices: see `models.window.observe`, shape [n].
         context: who the patient is as far as is known with this reading; the window's columns
-            from `models.window.CONTEXT_AT` on, shape [n, 4].
+            from `models.window.CONTEXT_AT` on, shape [n, 5].
         known: True for a reading that the window has taken in before, shape [n].
         grace_ms: see `models.window.observe`.
-        features: filled, in the order of `FEATURES`, NaN = not known, shape [n, features]. The row
-            of a late reading is left as it is.
+        features: filled, in the order of `BEDSIDE_FEATURES`, NaN = not known; further columns and
+            the row of a late reading are left as they are, shape [n, features].
         original: filled, in the order of `ORIGINAL_FEATURES`, shape [n, 4].
         outcomes: filled with what became of each reading, shape [n].
     """

@@ -5,11 +5,11 @@ any size. It also says which features moved a row's log-odds, by the path method
 *Interpreting random forests*, 2014): a step from a node to its child is worth the difference of the
 two nodes' expectations, the expectation of a node being the mean of the leaves below it, weighted
 by the training rows in them. What a path is worth depends on its leaf alone, so it is added up
-once, when the forest is made.
+once, when the forest is made or is given other leaf values.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -133,6 +133,45 @@ def _explain(
                     contributions[start + i, group] += effects[reached, group]
 
 
+@kernel
+def _paths(
+    roots: NDArray[np.int32],
+    node_group: NDArray[np.int32],
+    left: NDArray[np.int32],
+    leaf: NDArray[np.int32],
+    cover: NDArray[np.float64],
+    values: NDArray[np.float64],
+    effects: NDArray[np.float64],
+) -> float:
+    """Fill in what the path to each leaf is worth to each group; returns the mean log-odds."""
+    nodes = len(left)
+    rows = np.empty(nodes)
+    total = np.empty(nodes)
+    expectation = np.empty(nodes)
+    for node in range(nodes - 1, -1, -1):  # a tree's children come after their parent
+        if leaf[node] >= 0:
+            rows[node] = cover[leaf[node]]
+            total[node] = rows[node] * values[leaf[node]]
+            expectation[node] = values[leaf[node]]  # not total / rows, which may round
+        else:
+            first = left[node]
+            rows[node] = rows[first] + rows[first + 1]
+            total[node] = total[first] + total[first + 1]
+            expectation[node] = total[node] / rows[node]
+    worth = np.zeros((nodes, effects.shape[1]))
+    for node in range(nodes):
+        if leaf[node] >= 0:
+            effects[leaf[node]] = worth[node]
+            continue
+        for child in range(left[node], left[node] + 2):
+            worth[child] = worth[node]
+            worth[child, node_group[node]] += expectation[child] - expectation[node]
+    baseline = 0.0
+    for root in roots:
+        baseline += expectation[root]
+    return baseline
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Forest:
     """A binary LightGBM model over columns of a matrix.
@@ -150,6 +189,8 @@ class Forest:
         threshold: values up to it go left; infinity for a leaf, shape [nodes].
         left: where a row goes on; right is the node after it; a leaf is its own, shape [nodes].
         leaf: index of a node that is a leaf, else -1, shape [nodes].
+        node_group: group of the feature each node looks at, shape [nodes].
+        cover: training rows in each leaf, shape [leaves].
         values: log-odds of each leaf, shape [leaves].
         effects: what a leaf's path is worth to each group of features, shape [leaves, groups].
         baseline: mean log-odds; baseline and contributions add up to a row's log-odds.
@@ -166,6 +207,8 @@ class Forest:
     threshold: NDArray[np.float64]
     left: NDArray[np.int32]
     leaf: NDArray[np.int32]
+    node_group: NDArray[np.int32]
+    cover: NDArray[np.float64]
     values: NDArray[np.float64]
     effects: NDArray[np.float64]
     baseline: float
@@ -198,21 +241,47 @@ class Forest:
             models.trees.ForestError: the text is not a binary model of numerical features.
         """
         names, trees = parse(text)
-        owner = np.arange(len(names)) if group_of is None else np.array(group_of)
-        paths = [_paths(tree, owner, groups or len(names)) for tree in trees]
+        owner = np.array(range(len(names)) if group_of is None else group_of, np.int32)
+        values = np.concatenate([tree.value for tree in trees])
+        layout = _lay_out(trees, len(names))
         feature = np.concatenate([tree.feature for tree in trees])
         zero_missing = np.concatenate([tree.zero_missing for tree in trees])
-        return cls(
+        forest = cls(
             names=names,
             columns=np.array(range(len(names)) if columns is None else columns, np.int32),
             mean=np.zeros(len(names)) if mean is None else mean,
             scale=np.ones(len(names)) if scale is None else scale,
             zero_missing=np.isin(np.arange(len(names)), feature[zero_missing]),
-            **_lay_out(trees, len(names)),
-            values=np.concatenate([tree.value for tree in trees]),
-            effects=np.concatenate([effects for _, effects in paths]),
-            baseline=sum(baseline for baseline, _ in paths),
+            **layout,
+            node_group=owner[layout["looks_at"] % len(names)],
+            cover=np.concatenate([tree.cover for tree in trees]),
+            values=values,
+            effects=np.empty((len(values), groups or len(names))),
+            baseline=0.0,
         )
+        return forest.with_values(values)
+
+    def with_values(self, values: NDArray[np.float64]) -> Self:
+        """The same trees with other leaves.
+
+        Args:
+            values: log-odds of each leaf, shape [leaves].
+
+        Returns:
+            A forest whose baseline and contributions add up to its own log-odds.
+
+        Raises:
+            ValueError: there is not one finite value a leaf.
+        """
+        if values.shape != self.values.shape or not np.isfinite(values).all():
+            raise ValueError(
+                f"values of shape {values.shape} for {len(self.values)} leaves; give a finite one "
+                "for each"
+            )
+        effects = np.empty_like(self.effects)
+        trees = (self.roots, self.node_group, self.left, self.leaf, self.cover)
+        baseline = _paths(*trees, values, effects)
+        return replace(self, values=values, effects=effects, baseline=baseline)
 
     def score(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Log-odds of each row.
@@ -302,34 +371,3 @@ def _lay_out(trees: Sequence[Tree], features: int) -> dict[str, NDArray[Any]]:
         "left": np.array(left, np.int32),
         "leaf": np.array(leaf, np.int32),
     }
-
-
-def _paths(tree: Tree, owner: NDArray[Any], groups: int) -> tuple[float, NDArray[np.float64]]:
-    """Expectation of a tree and what the path to each leaf is worth, shape [leaves, groups]."""
-    expectation: dict[int, float] = {}
-    effects = np.zeros((len(tree.value), groups))
-
-    def below(node: int) -> tuple[float, float]:
-        """Training rows below a node, and the sum of their leaves."""
-        if node < 0:
-            rows = tree.cover[~node]
-            total = rows * tree.value[~node]
-            expectation[node] = tree.value[~node]  # not total / rows, which may round
-        else:
-            (left, left_total), (right, right_total) = (below(child) for child in tree.child[node])
-            rows, total = left + right, left_total + right_total
-            expectation[node] = total / rows
-        return rows, total
-
-    def descend(node: int, worth: NDArray[np.float64]) -> None:
-        if node < 0:
-            effects[~node] = worth
-            return
-        for child in tree.child[node]:
-            step = worth.copy()
-            step[owner[tree.feature[node]]] += expectation[child] - expectation[node]
-            descend(child, step)
-
-    below(tree.root)
-    descend(tree.root, np.zeros(groups))
-    return float(expectation[tree.root]), effects

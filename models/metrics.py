@@ -22,7 +22,16 @@ from models.bootstrap import auroc_statistic, patient_intervals, ratio_statistic
 from models.stay import Stay
 from models.utility import utility_gains
 
-__all__ = ["RiskReport", "auprc", "auroc", "brier", "calibration_error", "risk_report"]
+__all__ = [
+    "RiskReport",
+    "auprc",
+    "auroc",
+    "auroc_same_hour",
+    "brier",
+    "calibration_error",
+    "earned_by_stay",
+    "risk_report",
+]
 
 _NAN = float("nan")
 
@@ -38,6 +47,8 @@ class RiskReport:
         patient_days: days under observation.
         auroc: area under the receiver operating characteristic, over hours.
         auroc_interval: its 95 % interval over patients.
+        auroc_same_hour: the same among readings of the same hour of the stay; see
+            `auroc_same_hour`.
         auprc: area under the precision-recall curve (average precision), over hours.
         calibration_error: expected calibration error, over hours.
         brier: mean squared error of the probability, over hours.
@@ -60,6 +71,7 @@ class RiskReport:
     patient_days: float
     auroc: float
     auroc_interval: tuple[float, float]
+    auroc_same_hour: float
     auprc: float
     calibration_error: float
     brier: float
@@ -92,6 +104,38 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
     """
     y = np.asarray(labels)
     return float(roc_auc_score(y, scores)) if 0 < y.sum() < len(y) else _NAN
+
+
+def auroc_same_hour(labels: ArrayLike, scores: ArrayLike, hours: ArrayLike) -> float:
+    """AUROC among readings of the same hour since admission, weighted by their positive readings.
+
+    What a score knows of the patient: it cannot be raised by knowing how long the stay has lasted,
+    which alone orders readings to .63 AUROC (`models.evaluation.CLOCK_HOUR`).
+
+    Args:
+        labels: 0 or 1, shape [n].
+        scores: rise with the risk, shape [n].
+        hours: since admission, shape [n].
+
+    Returns:
+        NaN where no hour has both labels.
+
+    >>> auroc_same_hour([0, 1, 0, 1], [1, 2, 3, 4], [1, 1, 2, 2])
+    1.0
+    """
+    y, s, at = np.asarray(labels), np.asarray(scores), np.asarray(hours)
+    order = np.lexsort((s, at))
+    y, s, at = y[order] == 1, s[order], at[order]
+    starts = np.flatnonzero(np.diff(at, prepend=at[:1] - 1)) if len(at) else np.empty(0, np.int64)
+    total = weight = 0.0
+    for start, end in zip(starts, [*starts[1:], len(at)], strict=True):
+        positives = int(y[start:end].sum())
+        negatives = end - start - positives
+        if not positives or not negatives:
+            continue
+        total += positives * auroc(y[start:end], s[start:end])
+        weight += positives
+    return total / weight if weight else _NAN
 
 
 def auprc(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -181,11 +225,8 @@ def risk_report(
         raise ValueError("no reading to score; add patients")
     sent_from = threshold if alert_threshold is None else alert_threshold
     figures = alert_figures(stays, probabilities, sent_from, lockout_hours)
-    labels, scores, patient = _hours(stays, probabilities)
-    lengths = np.bincount(patient, minlength=len(stays))
-    gains = utility_gains(np.split(labels, np.cumsum(lengths)[:-1]))
-    earned = np.bincount(patient, np.where(scores >= threshold, gains, 0), len(stays))
-    attainable = np.bincount(patient, np.maximum(gains, 0), len(stays))
+    labels, scores, patient, hours = _hours(stays, probabilities)
+    earned, attainable = _earned(labels, scores, patient, len(stays), threshold)
     utility = ratio_statistic(earned, attainable)
     auroc_interval, utility_interval = patient_intervals(
         [auroc_statistic(labels, scores, patient), utility], len(stays), resamples, seed
@@ -197,6 +238,7 @@ def risk_report(
         patient_days=patient_days(stays),
         auroc=auroc(labels, scores),
         auroc_interval=auroc_interval,
+        auroc_same_hour=auroc_same_hour(labels, scores, hours),
         auprc=auprc(labels, scores),
         calibration_error=calibration_error(labels, scores),
         brier=brier(labels, scores),
@@ -214,10 +256,45 @@ def risk_report(
     )
 
 
+def earned_by_stay(
+    stays: Sequence[Stay], probabilities: Sequence[NDArray[np.floating]], threshold: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the alarms of each stay earned, and what could have been earned.
+
+    The normalised utility is the sum of the one over the sum of the other.
+
+    Args:
+        stays: the patients, outcomes known.
+        probabilities: the risk at each reading, one array a stay.
+        threshold: probability from which an hour counts as an alarm.
+
+    Returns:
+        Earned and attainable utility, each of shape [stays].
+    """
+    labels, scores, patient, _ = _hours(stays, probabilities)
+    return _earned(labels, scores, patient, len(stays), threshold)
+
+
+def _earned(
+    labels: NDArray[np.int8],
+    scores: NDArray[np.float64],
+    patient: NDArray[np.int64],
+    stays: int,
+    threshold: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    lengths = np.bincount(patient, minlength=stays)
+    gains = utility_gains(np.split(labels, np.cumsum(lengths)[:-1]))
+    earned = np.zeros(stays)
+    attainable = np.zeros(stays)
+    np.add.at(earned, patient, np.where(scores >= threshold, gains, 0))
+    np.add.at(attainable, patient, np.maximum(gains, 0))
+    return earned, attainable
+
+
 def _hours(
     stays: Sequence[Stay], probabilities: Sequence[NDArray[np.floating]]
-) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.int64]]:
-    """Label, probability and patient of every hour that has a reading."""
+) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Label, probability, patient and hour since admission of every hour that has a reading."""
     labels = np.concatenate([np.empty(0, np.int8), *(stay.labels for stay in stays)])
     scores = np.concatenate([np.empty(0), *probabilities])
     hour = np.concatenate([np.empty(0, np.int64), *(stay.seconds // 3600 for stay in stays)])
@@ -225,11 +302,12 @@ def _hours(
     new = np.append(True, (hour[1:] != hour[:-1]) | (patient[1:] != patient[:-1]))
     first = np.flatnonzero(new[: len(hour)])
     if len(first) == len(hour):
-        return labels, scores, patient
+        return labels, scores, patient, hour
     return (
         np.maximum.reduceat(labels, first),
         np.maximum.reduceat(scores, first),
         patient[first],
+        hour[first],
     )
 
 

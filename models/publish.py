@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from config.clock import iso
 from models import tracking
 from models.card import model_card
 from models.evaluation import model_row, probabilities
@@ -79,7 +80,14 @@ def publish(trained: Trained, tracking_uri: str, *, promote: bool = True) -> Pub
         "algorithm": trained.winner,
         "fingerprint": trained.model.version,
     }
+    source = facts.get("data") or {}
+    if "last_event_ms" in source:
+        tags["data_span"] = f"{iso(source['first_event_ms'])} to {iso(source['last_event_ms'])}"
+        tags["data_offsets"] = f"{source['first_offset']} to {source['next_offset']}"
+    if "data_hash" in source:
+        tags["data_hash"] = source["data_hash"]
     params = {
+        **{f"data_{name}": value for name, value in source.items()},
         **{f"option_{name}": value for name, value in facts["options"].items()},
         **{f"trained_on_{name}": value for name, value in facts["trained_on"].items()},
         **trained.searched[[s.name for s in trained.searched].index(trained.winner)].params,
@@ -109,7 +117,8 @@ def publish(trained: Trained, tracking_uri: str, *, promote: bool = True) -> Pub
                 tracking.log_folder(Path(scratch), ARTIFACT)
             uri = tracking.log_pipeline(trained.pipeline, len(trained.model.features))
             version = tracking.register(client, run, uri, tags, champion=wins)
-    return Published(version, wins, report.utility, before, _utility(load_model(SHIPPED), trained))
+    shipped = load_model(SHIPPED[facts["options"]["features"]])
+    return Published(version, wins, report.utility, before, _utility(shipped, trained))
 
 
 def _utility(model: RiskModel, trained: Trained) -> float:

@@ -13,10 +13,19 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from models.stay import Stay
+from models.labs import LAB_SCALE, LABS
+from models.stay import NO_LABS, Stay
 from models.vitals import VITALS
 
-__all__ = ["ORIGINAL_FEED", "SHAPES", "CohortError", "Columns", "find_columns", "to_stays"]
+__all__ = [
+    "ORIGINAL_FEED",
+    "SHAPES",
+    "CohortError",
+    "Columns",
+    "find_columns",
+    "patient_ids",
+    "to_stays",
+]
 
 log = logging.getLogger(__name__)
 
@@ -60,17 +69,19 @@ class Columns:
     Attributes:
         vitals: column of each vital sign there is, by its index in `models.vitals.VITALS`.
         numbers: column of every other number there is, by its name in the challenge.
+        labs: column of each laboratory test there is, by its index in `models.labs.LABS`.
         texts: columns of ids and times, read as text so that an id keeps its leading zeros.
     """
 
     vitals: dict[int, str]
     numbers: dict[str, str]
+    labs: dict[int, str]
     texts: list[str]
 
     @property
     def all(self) -> list[str]:
         """Every column to read."""
-        return [*self.vitals.values(), *self.numbers.values(), *self.texts]
+        return [*self.vitals.values(), *self.numbers.values(), *self.labs.values(), *self.texts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,7 @@ def find_columns(found: Sequence[str], source: str, *, needs_id: bool) -> Column
     return Columns(
         vitals={i: name for i, name in enumerate(names) if name is not None and name in found},
         numbers=numbers,
+        labs={i: lab.column for i, lab in enumerate(LABS) if lab.column in found},
         texts=ids + times,
     )
 
@@ -153,7 +165,7 @@ def to_stays(
         CohortError: a row without id or time, or a value that its column cannot hold.
     """
     if ids is None:
-        ids = _ids(table, columns.texts[0], source)
+        ids = patient_ids(table, columns.texts[0], source)
     codes, names = pd.factorize(ids)
     numbers = {name: _floats(table, column, source) for name, column in columns.numbers.items()}
     time = _times(columns, numbers, table, source)
@@ -174,6 +186,7 @@ def to_stays(
     age = _first_known(numbers["Age"], patients)
     # 0 - x, not -x: whoever came straight to intensive care waited 0 hours, not -0
     waited = 0.0 - _first_known(numbers["HospAdmTime"], patients)
+    labs, lab_ends = _labs(columns, table, source, order, seconds, patients)
 
     return [
         Stay(
@@ -183,13 +196,19 @@ def to_stays(
             age=float(age[i]),
             sex=None if np.isnan(sex[i]) else int(sex[i]),
             hours_before_icu=float(waited[i]),
+            labs=labs[lab_ends[i - 1] if i else 0 : lab_ends[i]],
             labels=labels[a:b] if labelled[i] else None,
         )
         for i, (a, b) in enumerate(zip(patients.starts[:limit], ends[:limit], strict=True))
     ]
 
 
-def _ids(table: Any, name: str, source: str) -> NDArray[np.object_]:
+def patient_ids(table: Any, name: str, source: str) -> NDArray[np.object_]:
+    """The patient of each row of a table, as text, shape [n].
+
+    Raises:
+        CohortError: a row has none, or ``pid`` is no whole number.
+    """
     column = table.column(name)
     if column.null_count:
         raise CohortError(f"{source}: {column.null_count} rows without {name}; remove them")
@@ -276,6 +295,33 @@ def _labels(
             "row where the outcome is known, and in none where it is not"
         )
     return np.nan_to_num(raw).astype(np.int8), count > 0
+
+
+def _labs(
+    columns: Columns,
+    table: Any,
+    source: str,
+    order: NDArray[np.int64],
+    seconds: NDArray[np.int64],
+    patients: _Patients,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Results of all patients, see `Stay.labs`, and where each patient's end.
+
+    A value that is not plausible does not count, as on the stream.
+    """
+    found = [NO_LABS]
+    at = [np.empty(0, np.int64)]
+    for lab, column in columns.labs.items():
+        values = _floats(table, column, source)[order]
+        low, high = LABS[lab].plausible
+        rows = np.flatnonzero((values >= low) & (values <= high))
+        thousandths = np.rint(values[rows] * LAB_SCALE).astype(np.int64)
+        found.append(np.column_stack([np.full(len(rows), lab), seconds[rows], thousandths]))
+        at.append(rows)
+    results, rows = np.concatenate(found), np.concatenate(at)
+    # by patient and time, tests of the same time in the order of the table
+    by_row = np.argsort(rows, kind="stable")
+    return results[by_row], np.searchsorted(rows[by_row], patients.ends)
 
 
 def _require_binary(raw: NDArray[np.float64], rule: str, source: str) -> None:

@@ -88,8 +88,9 @@ class RiskModel(ABC):
     """
 
     kind: ClassVar[str]
-    #: Names of the files it is kept in.
+    #: Names of the files it is kept in, and of those that it may lack.
     FILES: ClassVar[tuple[str, ...]]
+    OPTIONAL: ClassVar[tuple[str, ...]] = ()
 
     name: str
     version: str
@@ -200,18 +201,22 @@ def _json(data: Any) -> bytes:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ForestModel(RiskModel):
-    """LightGBM behind a scaler.
+    """LightGBM behind a scaler, its leaves perhaps learned anew since.
 
     Attributes:
         text: the model as LightGBM saves it, over scaled features.
         forest: the same, ready to be evaluated.
+        relearned: whether the forest has other leaf values than the text.
     """
 
     kind: ClassVar[str] = "forest"
     FILES: ClassVar[tuple[str, ...]] = ("model.txt", "scaler.json")
+    #: Little-endian doubles, one a leaf.
+    OPTIONAL: ClassVar[tuple[str, ...]] = ("leaves.f64",)
 
     text: str
     forest: Forest
+    relearned: bool = False
 
     @classmethod
     def from_steps(cls, scaler: Any, model: Any, **spec: Any) -> Self:
@@ -246,7 +251,36 @@ class ForestModel(RiskModel):
         )
         if forest.names != features:
             raise ValueError("model.txt has other features than the manifest; train it again")
-        return cls(text=text, forest=forest, **spec)
+        leaves = files.get("leaves.f64")
+        if leaves is not None:
+            forest = forest.with_values(np.frombuffer(leaves, "<f8").astype(np.float64))
+        return cls(text=text, forest=forest, relearned=leaves is not None, **spec)
+
+    def with_leaves(
+        self, values: NDArray[np.float64], *, version: str, threshold: float, tiers: Tiers
+    ) -> Self:
+        """The same trees with other leaf values; a row costs what it cost.
+
+        Args:
+            values: log-odds of each leaf, shape [leaves].
+            version: of the new model.
+            threshold: see `RiskModel`.
+            tiers: see `RiskModel`.
+
+        Returns:
+            The model. Its contributions are those of the new values.
+
+        Raises:
+            ValueError: there is not one finite value a leaf.
+        """
+        return replace(
+            self,
+            forest=self.forest.with_values(values),
+            relearned=True,
+            version=version,
+            threshold=threshold,
+            tiers=tiers,
+        )
 
     @override
     def score(self, features: NDArray[np.float64]) -> Scores:
@@ -255,7 +289,10 @@ class ForestModel(RiskModel):
     @override
     def files(self) -> dict[str, bytes]:
         scaling = {"mean": self.forest.mean.tolist(), "scale": self.forest.scale.tolist()}
-        return {"model.txt": self.text.encode(), "scaler.json": _json(scaling)}
+        files = {"model.txt": self.text.encode(), "scaler.json": _json(scaling)}
+        if self.relearned:
+            files["leaves.f64"] = self.forest.values.astype("<f8").tobytes()
+        return files
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.metrics import log_loss
 from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold, cross_val_predict
 
-from models.candidates import Candidate
+from models.candidates import Candidate, constrain
 from models.dataset import Dataset
 from models.features import FEATURES
 from models.metrics import auprc, auroc
@@ -116,7 +117,7 @@ def search(
     matrix, labels = matrix_of(data, features), labels_of(data)
     splits = folds(stays, data.patient, seed)
     tried = RandomizedSearchCV(
-        kind.pipeline,
+        constrain(clone(kind.pipeline), features),
         kind.space,
         n_iter=iterations,
         scoring="neg_log_loss",

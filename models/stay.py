@@ -1,13 +1,15 @@
 """A patient's stay: what every source of patients (files, simulator) yields and replay sends."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FEMALE", "MALE", "Stay"]
+__all__ = ["FEMALE", "MALE", "NO_LABS", "Stay"]
 
 FEMALE, MALE = 0, 1
+#: No laboratory results.
+NO_LABS = np.empty((0, 3), np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +25,8 @@ class Stay:
         sex: `FEMALE`, `MALE` or None.
         hours_before_icu: hours between admission to the hospital and to intensive care;
             NaN = unknown.
+        labs: laboratory results in the order of their times: column in `models.labs.LABS`, seconds
+            since ICU admission, thousandths of the test's unit, shape [m, 3].
         labels: per reading 1 from six hours before the onset of sepsis on, else 0, shape [n];
             None where the outcome is not known.
     """
@@ -33,6 +37,7 @@ class Stay:
     age: float = float("nan")
     sex: int | None = None
     hours_before_icu: float = float("nan")
+    labs: NDArray[np.int64] = field(default_factory=lambda: NO_LABS)
     labels: NDArray[np.int8] | None = None
 
     @property

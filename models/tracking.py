@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXPERIMENT",
+    "all_versions",
     "champion_version",
     "connect",
     "download",
@@ -27,6 +28,7 @@ __all__ = [
     "log_folder",
     "log_json",
     "log_pipeline",
+    "numbered_version",
     "register",
     "run",
     "session",
@@ -90,13 +92,15 @@ def connect(tracking_uri: str, timeout_s: int = 30) -> Iterator[Any]:
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     }
     with _environment(**patience), _quiet():
+        from alembic.util import CommandError
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-        except (MlflowException, SQLAlchemyError) as error:
+        # alembic's: two processes that make one store at the same time
+        except (MlflowException, SQLAlchemyError, CommandError) as error:
             raise ModelError(
                 f"the model registry {tracking_uri} cannot be used: {_first_line(error)}. Start "
                 "it, name another one in VIGIL_MLFLOW_TRACKING_URI, or a model folder that needs "
@@ -121,6 +125,36 @@ def champion_version(client: Any) -> Any | None:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def numbered_version(client: Any, number: str) -> Any:
+    """A registered version by its number.
+
+    Args:
+        client: from `connect`.
+        number: such as "7".
+
+    Raises:
+        ModelError: there is none.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version(REGISTERED, number)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise ModelError(f"the registry has no version {number} of {REGISTERED}") from None
+
+
+def all_versions(client: Any) -> list[Any]:
+    """All registered versions, the newest first.
+
+    Args:
+        client: from `connect`.
+    """
+    found = client.search_model_versions(f"name='{REGISTERED}'", max_results=1000)
+    return sorted(found, key=lambda version: int(version.version), reverse=True)
 
 
 def download(client: Any, version: Any, scratch: Path) -> Path:

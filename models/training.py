@@ -13,12 +13,12 @@
    The alarm threshold has the highest utility of the challenge, and there the tier *watch* begins;
    *warning* and *urgent* spend `WARNING_BUDGET` and `URGENT_BUDGET` with a lock-out of 12 hours.
    Where the highest utility needs fewer alerts than *warning* may spend, *watch* begins with it.
-5. The same settings without the admission and its clock go through 3 and 4, to show what the clock
-   is worth; then both are measured on the held-out patients.
+5. The same settings on the smaller feature sets go through 3 and 4, to show what the laboratory and
+   the clock are worth; then all are measured on the held-out patients.
 """
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models.alarms import threshold_for_budget
-from models.candidates import CANDIDATES, TITLES, candidate
+from models.alarms import URGENT_BUDGET, WARNING_BUDGET, threshold_for_budget
+from models.candidates import CANDIDATES, TITLES, candidate, constrain
 from models.cohort import data_hash, held_out
 from models.dataset import Dataset, featurise
 from models.evaluation import Row, model_row, rule_rows, subgroup_rows
-from models.features import CONTEXT_FEATURES, FEATURES, VITAL_FEATURES
+from models.features import CONTEXT_FEATURES, FEATURE_SETS, FEATURES
 from models.registry import REGISTERED
 from models.risk import RiskModel, Tiers, from_pipeline
 from models.search import (
@@ -55,13 +55,19 @@ __all__ = [
     "Options",
     "Trained",
     "TrainingError",
+    "code_version",
+    "fit",
+    "known_features",
     "stage_count",
     "train",
 ]
 
-#: Alerts per patient and day: with 20 patients seven a day, and two.
-WARNING_BUDGET, URGENT_BUDGET = 0.35, 0.10
 _WITHOUT_CONTEXT = 1 / 6
+_TITLES = {
+    "vitals": "vital signs only",
+    "context": "vital signs and admission",
+    "labs": "vital signs, admission and laboratory",
+}
 _RARE = 0.1
 
 
@@ -74,7 +80,8 @@ class Options:
     """How to train.
 
     Attributes:
-        features: ``context`` = all features, ``vitals`` = without admission and clock.
+        features: of `models.features.FEATURE_SETS`: ``vitals``, ``context`` = with the admission
+            and its clock, ``labs`` = with laboratory results, too.
         candidates: kinds of model to try.
         iterations: settings tried of each kind.
         search_patients: training patients that the search looks at.
@@ -83,7 +90,7 @@ class Options:
         threads: of the fits; the result does not depend on it.
     """
 
-    features: Literal["context", "vitals"] = "context"
+    features: Literal["vitals", "context", "labs"] = "context"
     candidates: tuple[str, ...] = CANDIDATES
     iterations: int = 4
     search_patients: int = 3_000
@@ -129,6 +136,9 @@ def train(
     stays: Sequence[Stay],
     options: Options | None = None,
     stage: Callable[[str], None] = lambda name: None,
+    *,
+    featurise: Callable[[Sequence[Stay]], Dataset] = featurise,
+    data: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train a risk model.
 
@@ -136,6 +146,9 @@ def train(
         stays: the patients; those without a known outcome are left out.
         options: how to train.
         stage: called with the name of each step as it begins.
+        featurise: makes the features of stays; those of a collected set are known.
+        data: where the patients are from, as JSON can hold it; for the facts. `models.promotion`
+            reads from it whom the model has seen.
 
     Returns:
         The model and its figures.
@@ -145,10 +158,16 @@ def train(
     """
     options = options or Options()
     with threadpool_limits(options.threads):
-        return _train(stays, options, stage)
+        return _train(stays, options, stage, featurise, dict(data or {}))
 
 
-def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]) -> Trained:
+def _train(
+    stays: Sequence[Stay],
+    options: Options,
+    stage: Callable[[str], None],
+    featurise: Callable[[Sequence[Stay]], Dataset],
+    source: dict[str, Any],
+) -> Trained:
     known = [stay for stay in stays if stay.labels is not None and len(stay.seconds)]
     learning = [stay for stay in known if not held_out(stay.patient_id)]
     unseen = [stay for stay in known if held_out(stay.patient_id)]
@@ -156,8 +175,7 @@ def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]
     data = featurise(learning)
     drawn = sample(learning, options.search_patients, options.seed)
     pilot = data.take(drawn)
-    features = _known(pilot, FEATURES if options.features == "context" else VITAL_FEATURES)
-    vitals = tuple(name for name in features if name in VITAL_FEATURES)
+    features = known_features(pilot, FEATURE_SETS[options.features])
     searched = []
     for name in options.candidates:
         stage(f"Searching {TITLES[name]}")
@@ -175,21 +193,20 @@ def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]
 
     kind = TITLES[best.name]
     stage(f"Fitting {kind} on {len(learning):,} patients")
-    model, pipeline = _fit(best.pipeline, learning, data, features, options.seed)
-    stage("Fitting without the admission and its clock")
-    bare = model
-    if vitals != features:
-        bare, _ = _fit(best.pipeline, learning, data, vitals, options.seed)
+    model, pipeline = fit(best.pipeline, learning, data, features, options.seed)
+    stage("Fitting on the smaller feature sets")
+    smaller: list[tuple[str, RiskModel]] = []
+    for name in reversed(list(FEATURE_SETS)[: list(FEATURE_SETS).index(options.features)]):
+        kept = tuple(feature for feature in features if feature in FEATURE_SETS[name])
+        if kept != features and (not smaller or kept != smaller[-1][1].features):
+            smaller.append((name, fit(best.pipeline, learning, data, kept, options.seed)[0]))
 
     stage(f"Measuring on {len(unseen):,} held-out patients")
     test = featurise(unseen)
-    measured = [(f"{kind}, vital signs only", test, bare)]
-    if bare is not model:
-        measured = [
-            (kind, test, model),
-            (f"{kind}, admission unknown", _without_context(test), model),
-            *measured,
-        ]
+    measured = [(f"{kind}, {_TITLES[options.features]}", test, model)]
+    if any(name in CONTEXT_FEATURES for name in features):
+        measured.append((f"{kind}, the same, admission unknown", _without_context(test), model))
+    measured += [(f"{kind}, {_TITLES[name]}", test, other) for name, other in smaller]
     resamples = options.resamples
     rows = [model_row(name, unseen, X, m, resamples=resamples) for name, X, m in measured]
     return Trained(
@@ -207,7 +224,8 @@ def _train(stays: Sequence[Stay], options: Options, stage: Callable[[str], None]
             "options": asdict(options) | {"candidates": list(options.candidates)},
             "trained_on": _describe(learning),
             "held_out": _describe(unseen),
-            "code": _code_version(),
+            "data": source,
+            "code": code_version(),
         },
     )
 
@@ -223,29 +241,45 @@ def _require_enough(learning: Sequence[Stay], unseen: Sequence[Stay]) -> None:
             )
 
 
-def _known(data: Dataset, features: Sequence[str]) -> tuple[str, ...]:
-    """The features that a tenth of the patients have: a feed may lack pressures or admissions."""
+def known_features(data: Dataset, features: Sequence[str]) -> tuple[str, ...]:
+    """The features that a tenth of the patients have: a feed may lack pressures or admissions.
+
+    Args:
+        data: features of the patients.
+        features: which of them may be taken.
+    """
     matrix = matrix_of(data, features)
     starts = np.flatnonzero(np.diff(data.patient, prepend=-1))
     share = np.logical_or.reduceat(~np.isnan(matrix), starts).mean(axis=0)
     return tuple(name for name, part in zip(features, share, strict=True) if part >= _RARE)
 
 
-def _fit(
+def fit(
     pipeline: Any, stays: Sequence[Stay], data: Dataset, features: tuple[str, ...], seed: int
 ) -> tuple[RiskModel, Any]:
-    """Fit on all patients, with thresholds from fits that had not seen the patient they predict."""
+    """Fit on all patients, with thresholds from fits that had not seen the patient they predict.
+
+    Args:
+        pipeline: what to fit; it is not changed.
+        stays: the patients, outcomes known.
+        data: their features.
+        features: the features it may look at.
+        seed: of the folds, and of who is shown a second time.
+
+    Returns:
+        The model, and the fitted pipeline.
+    """
     matrix, labels = matrix_of(data, features), labels_of(data)
     said = np.empty(len(matrix))
     for known, unknown in folds(stays, data.patient, seed):
-        fold = clone(pipeline)
+        fold = constrain(clone(pipeline), features)
         fold.fit(
             *_with_bare_feeds(matrix[known], labels[known], data.patient[known], features, seed)
         )
         said[unknown] = fold.predict_proba(matrix[unknown])[:, 1]
     per_stay = data.per_stay(said, len(stays))
     threshold, _ = best_threshold(stay_labels(stays), per_stay)
-    final = clone(pipeline)
+    final = constrain(clone(pipeline), features)
     final.fit(*_with_bare_feeds(matrix, labels, data.patient, features, seed))
     model = from_pipeline(
         final,
@@ -302,7 +336,7 @@ def _describe(stays: Sequence[Stay]) -> dict[str, Any]:
     }
 
 
-def _code_version() -> str | None:
+def code_version() -> str | None:
     """Commit of the code, with ``-dirty`` where files differ from it; None outside git."""
     git = [
         "git",

@@ -17,7 +17,14 @@ _DEFAULT_LEFT = 2
 _NOTHING, _ZERO_TOO = 0, 1
 #: What only LightGBM's own training looks at; and the sizes of the trees in bytes, which would be
 #: wrong after a line is left out, and without which LightGBM reads one tree after another.
-_SPARE = ("split_gain=", "leaf_weight=", "internal_value=", "internal_weight=", "tree_sizes=")
+_SPARE = (
+    "split_gain=",
+    "leaf_weight=",
+    "internal_value=",
+    "internal_weight=",
+    "tree_sizes=",
+    "[num_threads:",
+)
 
 
 class ForestError(ValueError):

@@ -8,7 +8,9 @@ milliseconds. It holds
 * per vital sign the five-minute slot of its newest value, with count and sum;
 * the last few readings' pulse and temperature, for the features of the original feed;
 * the fingerprints of the last readings, to know a duplicate;
-* who the patient is to the model: age, sex, admission times.
+* per vital sign how long its value has not varied, to know a sensor that fails;
+* who the patient is to the model: age, sex, admission times, and how many laboratory results had
+  arrived.
 
 **Why hours.** Feeds range from a nurse's reading an hour to a monitor's reading a second. Means,
 extremes and spread are therefore taken over *hourly means*, and counts count *hours with a
@@ -21,11 +23,13 @@ noise.
 o'clock the time 10:00, and a monitor's readings after 9:00 up to 10:00 are the same hour.
 
 Event time alone decides: the window knows no clock and no order of arrival but its own readings'.
+Only what is known of the sensors passes over readings out of order.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.anomaly import STATE_WIDTH, empty_state, remember
 from models.compiled import kernel
 from models.vitals import MISSING, VITALS, index_of
 
@@ -61,7 +65,8 @@ FINGERPRINTS = 16
 NEWEST = 0  # observed time of the newest reading, ms
 READINGS = 1  # readings taken in
 AGE, SEX, ICU_ADMITTED, HOSPITAL_ADMITTED = 2, 3, 4, 5  # hundredths of a year, 0/1, ms, ms
-CONTEXT_AT, CONTEXT = AGE, 4
+LABS_SEEN = 6  # laboratory results that had arrived; which, `tables.labs` knows
+CONTEXT_AT, CONTEXT = AGE, 5
 RECENT_AT = CONTEXT_AT + CONTEXT
 FINGERPRINT_AT = RECENT_AT + RECENT * RECENT_FIELDS
 MEASURED_AT = FINGERPRINT_AT + FINGERPRINTS  # per vital sign: time of its newest value, ms
@@ -70,7 +75,9 @@ SLOT_SUM_AT = SLOT_COUNT_AT + VITAL_COUNT
 HOUR_AT = SLOT_SUM_AT + VITAL_COUNT  # which hour (since 1970) each bucket holds
 COUNT_AT = HOUR_AT + HOURS
 SUM_AT = COUNT_AT + HOURS * VITAL_COUNT
-WIDTH = SUM_AT + HOURS * VITAL_COUNT
+SENSORS_AT = SUM_AT + HOURS * VITAL_COUNT  # see `models.anomaly.remember`
+SENSORS_FOUND = SENSORS_AT + STATE_WIDTH  # what it found of the reading that was taken in last
+WIDTH = SENSORS_FOUND + 1
 
 # A fingerprint is a polynomial hash; both numbers keep every step within 63 bits, so that compiled
 # and interpreted code agree. 43 bits among 16 readings: one false duplicate in 500 billion.
@@ -95,6 +102,7 @@ def empty_window() -> NDArray[np.int64]:
     window[RECENT_AT:FINGERPRINT_AT] = MISSING
     window[MEASURED_AT:SLOT_COUNT_AT] = MISSING
     window[HOUR_AT:COUNT_AT] = MISSING
+    window[SENSORS_AT:SENSORS_FOUND] = empty_state()
     return window
 
 
@@ -184,6 +192,8 @@ def observe(
             if values[v] != MISSING:
                 window[COUNT_AT + bucket * VITAL_COUNT + v] += 1
                 window[SUM_AT + bucket * VITAL_COUNT + v] += values[v]
+
+    window[SENSORS_FOUND] = remember(window[SENSORS_AT:SENSORS_FOUND], at_ms, values)
 
     slot = slot_of(at_ms)
     for v in range(VITAL_COUNT):

@@ -1,7 +1,7 @@
 """What the bedside application does with a batch of readings, without the engine around it.
 
     readings → (rejects, strays, own)
-    own ⋈ stays → windows → features → risk → recommendations, states
+    own ⋈ stays, labs → windows → features → risk → recommendations, states
 
 `Bedside` is called by `agents.vitals` and knows neither Faust nor the network.
 """
@@ -18,13 +18,16 @@ import numpy as np
 
 from config.clock import from_ms, iso, now_ms
 from config.guidance import guidance
+from models.features import BEDSIDE_FEATURES
 from models.risk import RiskModel
 from models.vitals import VITALS
 from models.window import DUPLICATE, LATE, OUT_OF_ORDER, TAKEN
 from streams.ids import recommendation_id
 from streams.intake import Intake, IntakeRules, Reject, take
+from streams.lessons import encode_example
 from streams.partitions import partitions_of
 from streams.recommend import Recommender, Scored
+from tables.labs import Labs
 from tables.stays import Stays
 from tables.windows import REPEATED, Readings, Windows
 
@@ -78,6 +81,7 @@ class Results:
 
     Attributes:
         recommendations: key and JSON, in the order of the readings.
+        lessons: key and example of each reading that is its patient's first in an hour.
         late: records beyond the grace.
         writes: key and state of every patient that was touched.
         counts: readings by what became of them.
@@ -85,6 +89,7 @@ class Results:
     """
 
     recommendations: list[tuple[bytes, bytes]] = field(default_factory=list)
+    lessons: list[tuple[bytes, bytes]] = field(default_factory=list)
     late: list[tuple[bytes, Any]] = field(default_factory=list)
     writes: list[tuple[bytes, bytes]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
@@ -97,26 +102,32 @@ class Bedside:
     Args:
         windows: of the patients.
         stays: of the patients.
+        labs: laboratory results of the patients; None where the site sends none.
         recommender: model and texts.
         rules: of the intake.
         partitions: over which patients are spread.
         clock: milliseconds since 1970, for the time of scoring.
+        learning: whether examples are to be made of the readings.
     """
 
     def __init__(
         self,
         windows: Windows,
         stays: Stays,
+        labs: Labs | None,
         recommender: Recommender,
         rules: IntakeRules,
         partitions: int,
         clock: Callable[[], int] = now_ms,
+        *,
+        learning: bool = False,
     ) -> None:
-        self.windows, self.stays = windows, stays
+        self.windows, self.stays, self.labs = windows, stays, labs
         self.recommender = recommender
         self._rules = rules
         self._partitions = partitions
         self._clock = clock
+        self._learning = learning
 
     def sort(self, records: Sequence[Any], partition: int, *, routed: bool, whole: bool) -> Sorted:
         """Sort a batch out.
@@ -154,6 +165,10 @@ class Bedside:
         """Take readings into the windows and write their recommendations."""
         started = time.perf_counter()
         facts = self.stays.get(partition, intake.keys)
+        context = self.stays.contexts(facts)
+        if self.labs is not None:
+            found = self.labs.get(partition, intake.keys)
+            context[:, -1] = self.labs.seen(found)
         # only our own router is believed about where a reading came from
         origins = [_origin(record) if source == ROUTED else _DIRECT for record in intake.records]
         applied = self.windows.apply(
@@ -165,10 +180,14 @@ class Bedside:
                 at_ms=intake.at_ms,
                 values=intake.values,
                 devices=intake.devices,
-                context=self.stays.contexts(facts),
+                context=context,
                 origins=np.array([(o[1], o[2]) for o in origins], np.int64).reshape(-1, 2),
             )
         )
+        if self.labs is not None:
+            # of a reading that is delivered again, ``context`` now tells what it was scored with
+            labs = applied.features[:, len(BEDSIDE_FEATURES) :]
+            self.labs.fill(found, context[:, -1], intake.at_ms, labs)
         results = Results(writes=applied.writes)
         results.largest_state = max((len(state) for _, state in applied.writes), default=0)
         counts = np.bincount(applied.outcomes).tolist()
@@ -200,6 +219,7 @@ class Bedside:
             values=intake.values[which],
             flags=intake.flags[which],
             outcomes=applied.outcomes[which],
+            sensors=applied.sensors[which],
             features=applied.features if whole else applied.features[which],
             original=applied.original[which],
             without_context=[facts[i] is None for i in which],
@@ -210,6 +230,25 @@ class Bedside:
         results.recommendations = [
             (intake.keys[i], value) for i, value in zip(which, written, strict=True)
         ]
+        if self._learning:
+            version = self.recommender.model.version
+            results.lessons = [
+                (
+                    intake.keys[which[i]],
+                    encode_example(
+                        scored.patient_ids[i],
+                        scored.at_ms[i],
+                        scored.ids[i].decode(),
+                        scored.rows[i].unit_id or scored.unit_ids[i],
+                        scored.features[i],
+                        float(scores.logit[i]),
+                        version,
+                        int(scored.flags[i]),
+                        scored.rows[i].device_id,
+                    ),
+                )
+                for i in np.flatnonzero(applied.first[which]).tolist()
+            ]
         return results
 
 
@@ -244,7 +283,8 @@ def warm_up(model: RiskModel) -> None:
     windows = Windows(lambda _, keys: [None] * len(keys), capacity=1, grace_ms=0)
     windows.resume(0, [0, 0])
     stays = Stays(lambda _, keys: [None] * len(keys), capacity=1)
-    bedside = Bedside(windows, stays, Recommender(model, guidance()), IntakeRules(), 1)
+    labs = Labs(lambda _, keys: [None] * len(keys), capacity=1)
+    bedside = Bedside(windows, stays, labs, Recommender(model, guidance()), IntakeRules(), 1)
     own = bedside.sort([record], 0, routed=False, whole=True).own
     bedside.score(own, 0, DIRECT)
     # folding, which only a second batch would do

@@ -31,11 +31,18 @@ COMMANDS = {
     "deadletters": ("streams.commands.deadletters", "List dead letters, send them again."),
     "rebuild": ("streams.commands.rebuild", "Compute all patients' states anew."),
     "train": ("streams.commands.train", "Train a risk model and register it."),
+    "model": ("streams.commands.model", "Which model scores: list, promote, rollback, compare."),
+    "data": (
+        "streams.commands.data",
+        "Data sets: split recorded patients, collect what was scored.",
+    ),
+    "retrain": ("streams.commands.retrain", "Train a challenger in a process of its own."),
     "evaluate": ("streams.commands.evaluate", "Measure the risk model on recorded patients."),
     "bench": ("streams.commands.bench", "Measure the engine, beside others and under strain."),
 }
 
-#: Exit codes: 0 done, 1 it did not work, 2 the command line was wrong, 130 stopped by Ctrl-C.
+#: Exit codes: 0 done, 1 it did not work, 2 the command line was wrong, 3 a rule does not allow it,
+#: 130 stopped by Ctrl-C.
 FAILED, INTERRUPTED = 1, 130
 
 

@@ -12,16 +12,31 @@ import msgspec
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+from models.release_records import (
+    LayerRecord,
+    ModelEvent,
+    ModelPointer,
+    ModelRecord,
+    ShadowRecord,
+)
+
 __all__ = [
     "Admission",
     "DataQuality",
     "DeadLetter",
+    "DriftEvent",
     "Factor",
+    "LabResult",
+    "LayerRecord",
+    "ModelEvent",
+    "ModelPointer",
+    "ModelRecord",
     "News2",
     "Outcome",
     "ProcessingTimes",
     "Reading",
     "Recommendation",
+    "ShadowRecord",
     "patient_key",
     "struct_of",
 ]
@@ -90,6 +105,20 @@ class Admission(Event):
     age_years: float | None = Field(None, ge=0, le=130)
     sex: Literal["female", "male"] | None = None
     unit_id: str | None = Field(None, max_length=128)
+
+
+class LabResult(Event):
+    """One laboratory result of one patient."""
+
+    patient_id: PatientId
+    code: str = Field(max_length=32, description="LOINC code; codes of no use are passed over.")
+    value: float
+    unit: str | None = Field(
+        None, max_length=32, description="UCUM code; absent: the unit of models.labs."
+    )
+    observed_at: AwareDatetime = Field(
+        description="When it was known on the ward: it counts for readings from then on."
+    )
 
 
 class Outcome(Event):
@@ -174,6 +203,27 @@ class DeadLetter(Event):
     value: str | None = Field(description="base64 of the original bytes")
     timestamp_ms: int = Field(description="Kafka time of the record")
     headers: list[tuple[str, str | None]] = Field(description="names and base64 of the values")
+
+
+class DriftEvent(Event):
+    """What patients, scores or errors are like has changed: what, where, since when, how much."""
+
+    drift_id: str = Field(description="Deterministic: a repeat has the same id.")
+    rule: str
+    layer: Literal["data", "score", "error"] = Field(
+        description="What comes in, what the model says of it, or how wrong that was."
+    )
+    signal: str = Field(description="What is watched, such as the rate of a vital sign.")
+    unit_id: str | None = Field(None, description="Where; null = at the whole site.")
+    device_id: str | None = Field(None, description="Of a unit mix-up, where it is known.")
+    since: AwareDatetime = Field(description="When it began, as far as can be told; event time.")
+    at: AwareDatetime = Field(description="When it was found; event time.")
+    strength: float = Field(ge=0, description="How much changed, in standard deviations.")
+    before: float | None = Field(None, description="Mean of the signal before.")
+    after: float | None = Field(None, description="Mean of the signal since.")
+    examples: int = Field(ge=0, description="Examples seen since it began.")
+    model_version: str = Field(description="That scored when it was found.")
+    detail: str = Field(description="For people.")
 
 
 def _plain(annotation: Any, field: FieldInfo) -> Any:

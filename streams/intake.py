@@ -26,6 +26,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.anomaly import inspect
 from models.quality import impossible, screen
 from models.vitals import VITALS, WIRE_NAMES
 from streams.events import Reading, patient_key, struct_of
@@ -200,6 +201,7 @@ def _measure(intake: Intake) -> None:
     intake.values = np.empty((n, len(VITALS)), np.int64)
     intake.flags = np.empty(n, np.int32)
     screen(measured, intake.values, intake.flags)
+    inspect(measured, intake.values, intake.flags)
     intake.devices = np.array([_device(row.device_id) for row in intake.rows], np.int64)
 
 

@@ -23,6 +23,11 @@ class Metrics:
             "vigil_readings", "Records of vitals, by what became of them", ["outcome"],
             registry=registry,
         )  # fmt: skip
+        #: What became of each record of `labs`: kept, repeated, implausible, unknown_code.
+        self.labs = Counter(
+            "vigil_lab_results", "Records of labs, by what became of them", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
         #: Dead letters by the topic they came from.
         self.dead_letters = Counter(
             "vigil_dead_letters", "Records that could not be used", ["topic"], registry=registry
@@ -58,6 +63,25 @@ class Metrics:
         #: From the last assignment of partitions to the first reading that could be handled.
         self.recovery = Gauge(
             "vigil_recovery_seconds", "Assignment to tables ready", registry=registry
+        )
+        #: Examples whose stays have not been learned yet.
+        self.examples_waiting = Gauge(
+            "vigil_examples_waiting", "Examples that wait for their labels", registry=registry
+        )
+        #: Stays given to the learner by this process.
+        self.stays_learned = Counter("vigil_stays_learned", "Stays learned", registry=registry)
+        #: Number of the newest layer that was learned.
+        self.layer = Gauge("vigil_model_layer", "Newest layer", registry=registry)
+        #: Drift events, by layer and signal.
+        self.drift = Counter("vigil_drift", "Drift", ["layer", "signal"], registry=registry)
+        #: Retrainings that this process started: trained, failed.
+        self.retrainings = Counter(
+            "vigil_retrainings", "Retrainings, by what became of them", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
+        #: Records of `models` that are not applied.
+        self.release_problems = Gauge(
+            "vigil_model_problems", "Records of models that are not applied", registry=registry
         )
         #: 1 for the model that scores.
         self.model = Gauge(

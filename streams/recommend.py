@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from config.clock import from_ms
 from config.guidance import Guidance
+from models.anomaly import ANOMALY_NAMES, anomaly_names
 from models.explain import MOST, sentence, top_factors
 from models.features import FEATURES, GROUPS, ORIGINAL_FEATURES
-from models.quality import flag_names
+from models.quality import FLAG_NAMES, flag_names
 from models.risk import RiskModel, Scores, Tiers
 from models.scores import NEWS2_ITEMS, NEWS2_RULE, news2_points
 from models.vitals import MISSING
@@ -37,7 +38,9 @@ _TEXTS = 100_000
 _FACTS_BYTES = 4 * 8
 
 # Everything about a reading's quality as one number: its flags, and from these bits on …
-_OUTCOME, _UNKNOWN, _MEASURED = 1 << 16, 1 << 24, 1 << 25
+_OUTCOME, _UNKNOWN, _MEASURED, _SENSORS = 1 << 16, 1 << 24, 1 << 25, 1 << 30
+assert len(FLAG_NAMES) <= 16, "a flag would be taken for an outcome"
+assert len(ANOMALY_NAMES) + 30 < 63, "a code would not fit its integer"
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +58,7 @@ class Scored:
         values: hundredths, shape [n, 8].
         flags: of `models.quality`.
         outcomes: of `models.window`.
+        sensors: of `models.anomaly.remember`, shape [n].
         features: shape [n, features].
         original: shape [n, 4].
         without_context: nothing is known of the patient's admission.
@@ -71,6 +75,7 @@ class Scored:
     values: NDArray[np.int64]
     flags: NDArray[np.int32]
     outcomes: NDArray[np.int8]
+    sensors: NDArray[np.int64]
     features: NDArray[np.float64]
     original: NDArray[np.float64]
     without_context: Sequence[bool]
@@ -214,6 +219,7 @@ class Recommender:
             + scored.outcomes.astype(np.int64) * _OUTCOME
             + np.array(scored.without_context, np.int64) * _UNKNOWN
             + measured * _MEASURED
+            + scored.sensors * _SENSORS
         )
         return [_quality_text(code) for code in codes.tolist()]
 
@@ -234,8 +240,9 @@ def _news2_text(code: int) -> bytes:
 
 @lru_cache(maxsize=65_536)
 def _quality_text(code: int) -> bytes:
+    sensors, code = divmod(code, _SENSORS)
     measured = code // _MEASURED
-    flags = flag_names(code % _OUTCOME)
+    flags = flag_names(code % _OUTCOME) + anomaly_names(sensors)
     outcome = code // _OUTCOME % (_UNKNOWN // _OUTCOME)
     if outcome == OUT_OF_ORDER:
         flags.append("out_of_order")

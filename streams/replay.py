@@ -4,8 +4,9 @@ Readings of all patients are sent in the order of their observed times, each pat
 partition of its key. What is sent, and when, is in `streams.timeline`. A record's Kafka time is the
 time at which it was sent, so latency is measured from there.
 
-A patient's admission is with the broker before the first reading is sent, and the outcome is sent
-when the broker has the last one.
+A patient's admission is with the broker before the first reading is sent, a laboratory result
+before the first reading that may know it, and the outcome is sent when the broker has the last
+one.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from aiokafka.partitioner import murmur2
 from config.clock import iso, now_ms
 from config.settings import Settings
 from models.stay import Stay
-from streams.timeline import Rate, Speed, Timeline, admission, outcome, reading
+from streams.timeline import Rate, Speed, Timeline, admission, lab_result, outcome, reading
 from streams.topics import Topic, catalogue
 
 __all__ = ["Counts", "Replay"]
@@ -39,7 +40,7 @@ _BATCH_BYTES = 256 * 1024
 _TICK_S = 0.005
 
 _encode = msgspec.json.Encoder().encode
-_Kind = Literal["readings", "admissions", "outcomes"]
+_Kind = Literal["readings", "admissions", "labs", "outcomes"]
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class Counts:
 
     readings: int = 0
     admissions: int = 0
+    labs: int = 0
     outcomes: int = 0
 
     def add(self, kind: _Kind, count: int) -> None:
@@ -92,6 +94,7 @@ class _Flow:
     producer: AIOKafkaProducer
     readings: _Topic
     admissions: _Topic
+    labs: _Topic
     outcomes: _Topic
     waiting: set["asyncio.Future[Any]"] = field(default_factory=set)
     failure: BaseException | None = None
@@ -220,6 +223,7 @@ class Replay:
                 producer,
                 await topic("readings", topics.vitals),
                 await topic("admissions", topics.admissions),
+                await topic("labs", topics.labs),
                 await topic("outcomes", topics.outcomes),
             )
         except asyncio.CancelledError:
@@ -261,6 +265,14 @@ class Replay:
                 end = self._timeline.before_repeat(start, end)
                 while now_ms() <= self._sent_ms:
                     await self._pause(0.001)
+            if labs := self._timeline.labs(start, end):
+                results = (
+                    _Record(hashes[stay], now.ids[stay].encode(), _encode(event))
+                    for stay, lab, second, thousandths in labs
+                    for at_ms in [now.base_ms + second * 1000]
+                    for event in [lab_result(now.ids[stay], at_ms, lab, thousandths)]
+                )
+                await asyncio.gather(*await self._send(flow, flow.labs, results))
             readings = self._readings(now, hashes, start, end)
             now.sent = end
             futures = await self._send(flow, flow.readings, readings)

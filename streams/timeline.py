@@ -1,4 +1,4 @@
-"""What a replay sends, and when: readings, admissions and outcomes of stays on one clock.
+"""What a replay sends, and when: readings, admissions, laboratory results and outcomes of stays.
 
 Every patient is admitted to intensive care at the same whole hour, the latest for which no reading
 lies in the future.
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.clock import iso
+from models.labs import LAB_SCALE, LABS
 from models.stay import FEMALE, MALE, Stay
 from models.vitals import WIRE_NAMES
 
-__all__ = ["Pace", "Rate", "Speed", "Timeline", "admission", "outcome", "reading"]
+__all__ = ["Pace", "Rate", "Speed", "Timeline", "admission", "lab_result", "outcome", "reading"]
 
 _HOUR_MS = 3_600_000
 #: Labels turn 1 this long before onset (rule of the PhysioNet / CinC Challenge 2019).
@@ -111,6 +112,11 @@ class Timeline:
         self._previous[by_patient[1:][same]] = by_patient[:-1][same]
         self._last = np.full(len(stays), -1)
         np.maximum.at(self._last, self.of, np.arange(len(self)))
+        # results in the order of their times, each before the first reading that may know it
+        labs = [np.column_stack([np.full(len(s.labs), i), s.labs]) for i, s in enumerate(stays)]
+        self._labs = np.concatenate([np.empty((0, 4), np.int64), *labs])
+        self._labs = self._labs[np.argsort(self._labs[:, 2], kind="stable")]
+        self._before = np.searchsorted(self.seconds, self._labs[:, 2])
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -130,6 +136,15 @@ class Timeline:
         return zip(
             self.of[start:end].tolist(), self.seconds[start:end].tolist(), values, strict=True
         )
+
+    def labs(self, start: int, end: int) -> list[list[int]]:
+        """Return [stay, test, seconds, thousandths] of the results that a slice may know first.
+
+        Those that no reading follows are left out: nobody would know them.
+        """
+        first, last = np.searchsorted(self._before, [start, end])
+        found: list[list[int]] = self._labs[first:last].tolist()
+        return found
 
     def before_repeat(self, start: int, end: int) -> int:
         """Return the largest position up to ``end`` before which no patient occurs twice."""
@@ -151,6 +166,25 @@ def reading(values: Sequence[float], patient_id: str, at_ms: int, unit: str | No
         unit: unit on the wire; None leaves it out.
     """
     return _encode(_Row(patient_id, *values, _iso(at_ms), unit))
+
+
+def lab_result(patient_id: str, at_ms: int, lab: int, thousandths: int) -> dict[str, Any]:
+    """Build a laboratory result, as `streams.events.LabResult` describes it.
+
+    Args:
+        patient_id: id on the wire.
+        at_ms: observed time, ms since 1970.
+        lab: column in `models.labs.LABS`.
+        thousandths: of the test's unit.
+    """
+    test = LABS[lab]
+    return {
+        "patient_id": patient_id,
+        "code": test.loinc[0],
+        "value": thousandths / LAB_SCALE,
+        "unit": test.unit,
+        "observed_at": _iso(at_ms),
+    }
 
 
 def admission(stay: Stay, patient_id: str, base_ms: int, unit: str | None = None) -> dict[str, Any]:

@@ -16,7 +16,16 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from pydantic import BaseModel
 
 from config.settings import Settings
-from streams.events import Admission, DeadLetter, Outcome, Reading, Recommendation
+from streams.events import (
+    Admission,
+    DeadLetter,
+    DriftEvent,
+    LabResult,
+    ModelEvent,
+    Outcome,
+    Reading,
+    Recommendation,
+)
 from streams.patience import patiently
 
 __all__ = ["Catalogue", "Difference", "Topic", "TopicError", "catalogue", "ensure", "prepare"]
@@ -38,9 +47,10 @@ class Topic:
         role: what the code calls it; the field of `Catalogue`.
         name: what Kafka calls it.
         key: what a record's key is, or None where it has none.
-        model: pydantic model of a record's value; None where the value is another topic's bytes.
-        partitions: how many when Vigil creates it. All topics that carry patients have the same
-            number, so that one worker has one patient's records of every topic.
+        model: pydantic model of a record's value; None where the value is not JSON alone.
+        partitions: how many when Vigil creates it. All topics that carry patients to the bedside
+            have the same number, so that one worker has one patient's records of every topic.
+        ordered: whether its records make sense in one order only: then it has one partition.
         config: Kafka's topic settings when Vigil creates it.
         direction: as seen by Vigil.
         about: one line for people.
@@ -48,12 +58,13 @@ class Topic:
 
     role: str
     name: str
-    key: Literal["patient_id"] | None
+    key: Literal["patient_id", "model"] | None
     model: type[BaseModel] | None
     partitions: int
     direction: Literal["in", "out", "internal"]
     about: str
     config: dict[str, str] = field(default_factory=dict)
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +75,13 @@ class Catalogue:
     vitals_routed: Topic
     vitals_late: Topic
     admissions: Topic
+    labs: Topic
     outcomes: Topic
     recommendations: Topic
     dead_letters: Topic
+    lessons: Topic
+    models: Topic
+    drift: Topic
 
     def __iter__(self):  # type: ignore[no-untyped-def]  # a dataclass with slots has no typed iter
         """Iterate over the topics in the order in which they are declared."""
@@ -81,17 +96,22 @@ def catalogue(settings: Settings) -> Catalogue:
         direction: Literal["in", "out", "internal"],
         about: str,
         model: type[BaseModel] | None,
+        *,
+        key: Literal["patient_id", "model"] | None = "patient_id",
+        partitions: int = settings.partitions,
+        ordered: bool = False,
         **config: str,
     ) -> Topic:
         return Topic(
             role=role,
             name=settings.topic_prefix + getattr(settings, f"topic_{role}"),
-            key=None if role == "dead_letters" else "patient_id",
+            key=key,
             model=model,
-            partitions=settings.partitions,
+            partitions=1 if ordered else partitions,
             direction=direction,
             about=about,
             config={name.replace("_", "."): value for name, value in config.items()},
+            ordered=ordered,
         )
 
     week, quarter = str(7 * DAY_MS), str(90 * DAY_MS)
@@ -123,6 +143,9 @@ def catalogue(settings: Settings) -> Catalogue:
             Admission,
             cleanup_policy="compact",
         ),
+        labs=topic(
+            "labs", "in", "Laboratory results, by LOINC code.", LabResult, retention_ms=quarter
+        ),
         outcomes=topic("outcomes", "in", "How a stay ended.", Outcome, retention_ms=quarter),
         recommendations=topic(
             "recommendations",
@@ -137,8 +160,37 @@ def catalogue(settings: Settings) -> Catalogue:
             "out",
             "Records that could not be used, whole, and why.",
             DeadLetter,
+            key=None,
             retention_ms=quarter,
             max_message_bytes=str(4 * 1024 * 1024),
+        ),
+        lessons=topic(
+            "lessons",
+            "internal",
+            "What was scored, once a patient and hour, and how the stays ended.",
+            None,
+            ordered=True,
+            retention_ms=quarter,
+        ),
+        # a champion's files are some hundred kilobytes, as base64 a third more
+        models=topic(
+            "models",
+            "internal",
+            "Champions, what they learned since, challengers, and which of them scores.",
+            ModelEvent,
+            key="model",
+            ordered=True,
+            cleanup_policy="compact",
+            max_message_bytes=str(4 * 1024 * 1024),
+        ),
+        drift=topic(
+            "drift",
+            "out",
+            "What patients, scores or errors are like has changed.",
+            DriftEvent,
+            key=None,
+            partitions=1,
+            retention_ms=quarter,
         ),
     )
 
@@ -205,7 +257,8 @@ async def prepare(settings: Settings, changelogs: Sequence[str] = ()) -> dict[st
         those that others read may be of any size; what Vigil shares state over may not.
 
     Raises:
-        TopicError: a topic that state is shared over has another number of partitions.
+        TopicError: a topic that state is shared over has another number of partitions, or one that
+            is read in order has several.
         BrokerAwayError: the broker does not answer.
     """
     topics = catalogue(settings)
@@ -213,9 +266,16 @@ async def prepare(settings: Settings, changelogs: Sequence[str] = ()) -> dict[st
         partial(ensure, settings, changelogs=changelogs), settings.bootstrap, settings.broker_wait_s
     )
     sizes = {topic.name: topic.partitions for topic in topics}
-    shared = {topics.admissions.name, topics.vitals_routed.name, *changelogs}
+    shared = {topics.admissions.name, topics.labs.name, topics.vitals_routed.name, *changelogs}
+    ordered = {topic.name: topic.role for topic in topics if topic.ordered}
     for difference in differences:
         if difference.what == "partitions":
+            if difference.topic in ordered:
+                raise TopicError(
+                    f"Topic {difference.topic!r} has {difference.found} partitions: its records "
+                    "are read in one order, so it has one. Name a topic that is not there yet in "
+                    f"VIGIL_TOPIC_{ordered[difference.topic].upper()}, or delete this one."
+                )
             if difference.topic in shared:
                 raise TopicError(
                     f"Topic {difference.topic!r} has {difference.found} partitions and "

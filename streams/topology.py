@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from config.settings import Settings
 from streams.topics import Catalogue, catalogue
 
-__all__ = ["BEDSIDE", "Step", "mermaid"]
+__all__ = ["APPLICATIONS", "BEDSIDE", "LEARNING", "Step", "mermaid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Step:
         keeps: tables it writes.
         looks_up: tables of other agents it reads.
         about: what it does, in a few words.
+        follows: roles of the topics that every worker reads whole.
     """
 
     agent: str
@@ -31,6 +32,7 @@ class Step:
     keeps: tuple[str, ...]
     looks_up: tuple[str, ...]
     about: str
+    follows: tuple[str, ...] = ()
 
 
 BEDSIDE = (
@@ -43,21 +45,54 @@ BEDSIDE = (
         about="who the patient is",
     ),
     Step(
+        agent="chart",
+        reads=("labs",),
+        writes=("labs", "dead_letters"),
+        keeps=("results",),
+        looks_up=(),
+        about="what the laboratory found",
+    ),
+    Step(
+        agent="close",
+        reads=("outcomes",),
+        writes=("lessons", "dead_letters"),
+        keeps=(),
+        looks_up=(),
+        about="how stays ended",
+    ),
+    Step(
         agent="score",
         reads=("vitals", "vitals_routed"),
-        writes=("recommendations", "vitals_routed", "vitals_late", "dead_letters"),
+        writes=("recommendations", "lessons", "vitals_routed", "vitals_late", "dead_letters"),
         keeps=("windows",),
-        looks_up=("stays",),
+        looks_up=("stays", "results"),
         about="window, features, risk",
+        follows=("models",),
     ),
 )
+
+LEARNING = (
+    Step(
+        agent="learn",
+        reads=("lessons",),
+        writes=("models", "drift", "dead_letters"),
+        keeps=("pending",),
+        looks_up=(),
+        about="what the outcomes teach",
+        follows=("models",),
+    ),
+)
+
+APPLICATIONS = {"bedside": BEDSIDE, "learning": LEARNING}
 
 
 def mermaid(steps: tuple[Step, ...], settings: Settings) -> str:
     """Draw the topology as a Mermaid flow chart: topics, agents, tables."""
     topics: Catalogue = catalogue(settings)
     lines = ["flowchart LR"]
-    roles = dict.fromkeys(role for step in steps for role in (*step.reads, *step.writes))
+    roles = dict.fromkeys(
+        role for step in steps for role in (*step.reads, *step.writes, *step.follows)
+    )
     lines += [f'    {role}[/"{getattr(topics, role).name}"/]' for role in roles]
     lines += [f'    {step.agent}("{step.agent}: {step.about}")' for step in steps]
     tables = dict.fromkeys(table for step in steps for table in (*step.keeps, *step.looks_up))
@@ -66,5 +101,5 @@ def mermaid(steps: tuple[Step, ...], settings: Settings) -> str:
         lines += [f"    {role} --> {step.agent}" for role in step.reads]
         lines += [f"    {step.agent} --> {role}" for role in step.writes]
         lines += [f"    {step.agent} <--> {table}" for table in step.keeps]
-        lines += [f"    {table} -.-> {step.agent}" for table in step.looks_up]
+        lines += [f"    {seen} -.-> {step.agent}" for seen in (*step.looks_up, *step.follows)]
     return "\n".join(lines)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import kernel
-from models.window import WIDTH, empty_window
+from models.window import CONTEXT, WIDTH, empty_window
 
 __all__ = [
     "DAMAGED",
@@ -35,11 +35,13 @@ __all__ = [
     "encode",
     "get_number",
     "get_row",
+    "get_rows",
     "put_number",
     "put_row",
+    "put_rows",
 ]
 
-VERSION = 1
+VERSION = 2
 #: Topics that readings of one patient can come from: as sent, and routed.
 SOURCES = 2
 
@@ -48,7 +50,7 @@ SOURCE, OFFSET, AT_MS, DEVICE = 0, 1, 2, 3
 VALUES_AT = 4
 CONTEXT_AT = VALUES_AT + 8
 #: Where a routed reading came from: partition (or -1: it was not routed) and offset there.
-ORIGIN, ORIGIN_OFFSET = CONTEXT_AT + 4, CONTEXT_AT + 5
+ORIGIN, ORIGIN_OFFSET = CONTEXT_AT + CONTEXT, CONTEXT_AT + CONTEXT + 1
 LOG_WIDTH = ORIGIN_OFFSET + 1
 
 _EMPTY = empty_window()
@@ -196,6 +198,24 @@ def encode(state: State) -> bytes:
     return out[:end].tobytes()
 
 
+def put_rows(rows: NDArray[np.int64]) -> bytes:
+    """Write rows, each as its differences from the one before; the first from zeros."""
+    out = np.empty(LONGEST + (LONGEST + 1) * rows.size + len(rows), np.uint8)
+    return out[: _put_rows(out, 0, rows)].tobytes()
+
+
+def get_rows(data: bytes, width: int) -> NDArray[np.int64]:
+    """Inverse of `put_rows`: shape [n, width].
+
+    Raises:
+        StateError: the bytes are not what it wrote.
+    """
+    rows, at = _get_rows(np.frombuffer(data, np.uint8), 0, width)
+    if at != len(data):
+        raise StateError(DAMAGED)
+    return rows
+
+
 #: Says of bytes that they are not a whole state.
 DAMAGED = "A patient's state is damaged: its bytes end early or say too much."
 
@@ -210,7 +230,7 @@ def check(data: bytes) -> None:
         found = f"version {data[0]}" if data else "empty"
         raise StateError(
             f"A patient's state is {found}, this worker reads version {VERSION}: run the release "
-            "that wrote it, or delete the worker's tables and changelogs to start afresh."
+            "that wrote it, or make the states anew with `vigil rebuild bedside`."
         )
 
 

@@ -13,7 +13,19 @@ from numpy.typing import NDArray
 
 from models.compiled import kernel
 from models.features import answer
-from models.window import CONTEXT, CONTEXT_AT, NEWEST, WIDTH, empty_window, observe
+from models.vitals import MISSING
+from models.window import (
+    CONTEXT,
+    CONTEXT_AT,
+    NEWEST,
+    OUT_OF_ORDER,
+    SENSORS_FOUND,
+    TAKEN,
+    WIDTH,
+    empty_window,
+    hour_of,
+    observe,
+)
 from tables.codec import (
     AT_MS,
     DEVICE,
@@ -322,6 +334,8 @@ def take(
     features: NDArray[np.float64],
     original: NDArray[np.float64],
     outcomes: NDArray[np.int8],
+    first: NDArray[np.bool_],
+    sensors: NDArray[np.int64],
     touched: NDArray[np.int64],
     all_again: NDArray[np.bool_],
 ) -> int:
@@ -335,12 +349,15 @@ def take(
         at_ms: see `models.features.answer`, like the rest, shape [n].
         values: shape [n, 8].
         devices: shape [n].
-        context: shape [n, 4]; that of a reading that was delivered before is put in.
+        context: shape [n, 5]; that of a reading that was delivered before is put in.
         origins: partition and offset each was routed from, (-1, 0) = not routed, shape [n, 2].
         grace_ms: see `models.window.observe`.
         features: filled, shape [n, features].
         original: filled, shape [n, 4].
         outcomes: filled, `REPEATED` where a reading was routed twice, shape [n].
+        first: filled with whether a reading is the patient's first in an hour, and newer than all
+            before it; the same when it is delivered again, shape [n].
+        sensors: filled with what `models.anomaly.remember` found of each reading, shape [n].
         touched: filled with the slots that changed, in their order, shape [n].
         all_again: filled: whether all that a slot took in had been delivered before, shape [n].
 
@@ -350,6 +367,8 @@ def take(
     count = 0
     for i in range(len(slots)):
         slot = slots[i]
+        first[i] = False
+        sensors[i] = 0
         again = _again(pool, slot, source, offsets[i], at_ms[i])
         if again != _END:
             context[i] = pool.rows[again, LOG_CONTEXT_AT:ORIGIN]
@@ -368,12 +387,16 @@ def take(
                     continue
             else:
                 pool.origins[slot, origin] = origins[i, 1]
+        newest = pool.windows[slot, NEWEST]
+        first[i] = newest == MISSING or hour_of(at_ms[i]) > hour_of(newest)
         outcomes[i] = answer(
             pool.windows[slot], at_ms[i], values[i], devices[i], context[i], known, grace_ms,
             features[i], original[i],
         )  # fmt: skip
         if known:
             continue
+        if outcomes[i] == TAKEN or outcomes[i] == OUT_OF_ORDER:
+            sensors[i] = pool.windows[slot, SENSORS_FOUND]
         if pool.place[slot] < 0:
             pool.place[slot] = count
             touched[count] = slot

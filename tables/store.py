@@ -7,7 +7,7 @@ standby replicas and the assignor work on it as on any table. How far the local 
 noted once a batch, when the broker holds the changelog.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import rocksdict
@@ -62,6 +62,11 @@ class BatchTable:
         """Read keys from the local copy, in one go."""
         values: list[bytes | None] = self.table.data.load_all(partition, keys)
         return values
+
+    def scan(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+        """Read the whole local copy, by key."""
+        found: Iterator[tuple[bytes, bytes]] = self.table.data._db_for_partition(partition).items()
+        return found
 
     def store(
         self, partition: int, writes: Sequence[tuple[bytes, bytes | None]], outbox: Outbox

@@ -62,7 +62,7 @@ class Readings:
         at_ms: observed times, shape [n].
         values: hundredths, shape [n, 8].
         devices: a number for each device, shape [n].
-        context: what is known of each patient, shape [n, 4].
+        context: what is known of each patient, shape [n, 5].
         origins: partition and offset each reading was routed from, (-1, 0) = not routed,
             shape [n, 2].
     """
@@ -86,6 +86,8 @@ class Applied:
         features: in the order of `FEATURES`, shape [n, features].
         original: in the order of `ORIGINAL_FEATURES`, shape [n, 4].
         outcomes: see `models.window`, or `REPEATED`, shape [n].
+        first: whether a reading is its patient's first in an hour of event time, shape [n].
+        sensors: what `models.anomaly.remember` found, shape [n].
         writes: key and bytes of every state that changed.
         longest_log: readings in the longest of these states' logs.
     """
@@ -93,6 +95,8 @@ class Applied:
     features: NDArray[np.float64]
     original: NDArray[np.float64]
     outcomes: NDArray[np.int8]
+    first: NDArray[np.bool_]
+    sensors: NDArray[np.int64]
     writes: list[tuple[bytes, bytes]]
     longest_log: int = 0
 
@@ -174,6 +178,8 @@ class Windows:
             features=np.full((n, len(FEATURES)), np.nan),
             original=np.full((n, len(ORIGINAL_FEATURES)), np.nan),
             outcomes=np.empty(n, np.int8),
+            first=np.empty(n, np.bool_),
+            sensors=np.empty(n, np.int64),
             writes=[],
         )
         touched = np.empty(n, np.int64)
@@ -192,6 +198,8 @@ class Windows:
             applied.features,
             applied.original,
             applied.outcomes,
+            applied.first,
+            applied.sensors,
             touched,
             all_again,
         )

@@ -63,12 +63,12 @@ def live(broker: LocalKafka, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def start_worker(tmp_path: Path) -> AsyncIterator[Callable[[Settings], Worker]]:
-    """Start bedside workers that are gone when the test ends, whatever happens."""
+async def start_worker(tmp_path: Path) -> AsyncIterator[Callable[..., Worker]]:
+    """Start workers that are gone when the test ends, whatever happens."""
     async with AsyncExitStack() as stack:
 
-        def start(chosen: Settings) -> Worker:
-            worker = Worker(chosen, tmp_path / f"worker-{uuid.uuid4().hex[:6]}.log")
+        def start(chosen: Settings, application: str = "bedside") -> Worker:
+            worker = Worker(chosen, tmp_path / f"worker-{uuid.uuid4().hex[:6]}.log", application)
             stack.callback(worker.kill)
             return worker.start()
 

@@ -12,9 +12,11 @@ __all__ = ["offline", "streamed"]
 Risks = dict[tuple[str, int], float]
 
 
-def offline(stays: Sequence[Stay]) -> Risks:
+def offline(stays: Sequence[Stay], feature_set: str = "context") -> Risks:
     """Score every reading of every stay with the model that ships with the project."""
-    return {(stays[n].patient_id, at): p for (n, at), p in ledger.offline(stays).items()}
+    return {
+        (stays[n].patient_id, at): p for (n, at), p in ledger.offline(stays, feature_set).items()
+    }
 
 
 def streamed(recommendations: Sequence[dict[str, Any]], stays: Sequence[Stay]) -> Risks:

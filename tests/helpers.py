@@ -59,9 +59,10 @@ def who(
     sex: int | None = None,
     icu_ms: int | None = None,
     hospital_ms: int | None = None,
+    labs_seen: int | None = None,
 ) -> Ints:
-    """Return the context of a patient, shape [4]."""
-    facts = (None if age is None else round(age * SCALE), sex, icu_ms, hospital_ms)
+    """Return the context of a patient, shape [5]."""
+    facts = (None if age is None else round(age * SCALE), sex, icu_ms, hospital_ms, labs_seen)
     return np.array([MISSING if fact is None else fact for fact in facts], np.int64)
 
 

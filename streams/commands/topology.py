@@ -3,7 +3,7 @@
 import click
 
 from config.settings import settings
-from streams.topology import BEDSIDE, mermaid
+from streams.topology import APPLICATIONS, mermaid
 
 __all__ = ["topology"]
 
@@ -11,4 +11,4 @@ __all__ = ["topology"]
 @click.command(epilog="Example: vigil topology > topology.mmd")
 def topology() -> None:
     """Draw the topology as a Mermaid flow chart."""
-    click.echo(mermaid(BEDSIDE, settings()))
+    click.echo(mermaid(sum(APPLICATIONS.values(), ()), settings()))

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from config.settings import settings
 from models.candidates import CANDIDATES
-from models.cohort import read_stays
 from models.publish import Published, publish, write_model
+from models.sources import read_patients
 from models.training import Options, Trained, stage_count
 from models.training import train as train_model
 from streams.commands.figures import figures_table
@@ -27,10 +27,10 @@ __all__ = ["train"]
 @click.option("--out", type=click.Path(path_type=Path), help="Write the model folder there, too.")
 @click.option(
     "--features",
-    type=click.Choice(["context", "vitals"]),
+    type=click.Choice(["vitals", "context", "labs"]),
     default="context",
     show_default=True,
-    help="With the admission and its clock, or without.",
+    help="Vital signs; with the admission and its clock; with laboratory results, too.",
 )
 @click.option(
     "--candidate",
@@ -69,7 +69,7 @@ __all__ = ["train"]
 def train(
     data: Path,
     out: Path | None,
-    features: Literal["context", "vitals"],
+    features: Literal["vitals", "context", "labs"],
     candidates: tuple[str, ...],
     iterations: int,
     search_patients: int,
@@ -81,13 +81,14 @@ def train(
 ) -> None:
     """Train a risk model on recorded patients, measure it on held-out ones and register it.
 
-    --data is a CSV or Parquet file, a folder of hospital_*.parquet, or a folder of the challenge's
-    .psv files. Runs, plots and models go to MLflow (VIGIL_MLFLOW_TRACKING_URI).
+    --data is a CSV or Parquet file, a folder of hospital_*.parquet, a folder of the challenge's
+    .psv files, a side of `vigil data split`, or what `vigil data collect` made. Runs, plots and
+    models go to MLflow (VIGIL_MLFLOW_TRACKING_URI).
     """
     options = Options(
         features, candidates or CANDIDATES, iterations, search_patients, resamples, seed, threads
     )
-    stays = read_stays(data)
+    patients = read_patients(data)
     errors = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
@@ -96,7 +97,9 @@ def train(
         def stage(name: str) -> None:
             bar.update(task, description=name, advance=1)
 
-        trained = train_model(stays, options, stage)
+        trained = train_model(
+            patients.stays, options, stage, featurise=patients.featurise, data=patients.facts
+        )
         if out is not None:
             write_model(trained, out)
         stage("Logging to MLflow")
@@ -112,6 +115,8 @@ def _summary(trained: Trained, published: Published) -> dict[str, object]:
         "algorithm": trained.winner,
         "settings": trained.facts["settings"],
         "version": published.version,
+        "fingerprint": trained.model.version,
+        "data": trained.facts["data"],
         "champion": published.champion,
         "champion_utility": published.champion_utility,
         "shipped_utility": published.shipped_utility,
@@ -141,7 +146,7 @@ def _show(trained: Trained, published: Published, out: Path | None) -> None:
     if published.champion and published.utility < shipped:
         console.print(
             f"On these patients the shipped model is better (utility {shipped:.3f}). Workers now "
-            "score with the new one; VIGIL_MODEL_DIR=models/shipped keeps the shipped one.",
+            "score with the new one; VIGIL_MODEL_DIR=models/shipped/… keeps the shipped one.",
             style="yellow",
         )
     if out is not None:

@@ -51,15 +51,17 @@ async def test_the_size_of_a_batch_does_not_change_a_probability(
     assert streamed(parsed(records), stays) == offline(stays)
 
 
+@pytest.mark.parametrize("feature_set", ["context", "labs"])
 async def test_real_patients_get_the_offline_probability(
-    live: Settings, start_worker: Start, data: Path
+    live: Settings, start_worker: Start, data: Path, feature_set: str
 ) -> None:
     stays = read_stays(data / "sepsis2019" / "psv")
+    live = live.model_copy(update={"feature_set": feature_set})
     worker = start_worker(live)
 
     records = await _replayed(live, stays, worker)
 
-    assert streamed(parsed(records), stays) == offline(stays)
+    assert streamed(parsed(records), stays) == offline(stays, feature_set)
     logged = worker.log.read_text()
     assert not [stay.patient_id for stay in stays if stay.patient_id in logged]
 

@@ -17,17 +17,20 @@ from faust.types import TP
 from numpy.typing import NDArray
 
 from agents.admissions import AdmissionsAgent
+from agents.labs import LabsAgent
+from agents.outcomes import OutcomesAgent
 from agents.vitals import VitalsAgent
 from config.guidance import guidance
 from config.settings import Settings
 from models.features import FEATURES, GROUPS
-from models.risk import Tiers
+from models.risk import Scores, Tiers
 from streams.bedside import Bedside
 from streams.intake import IntakeRules
 from streams.outbox import Outbox
 from streams.recommend import Recommender
 from streams.topics import catalogue
 from streams.transport import Batch
+from tables.labs import Labs
 from tables.stays import Stays
 from tables.windows import Windows
 
@@ -49,7 +52,7 @@ class StubModel:
     def score(self, features: NDArray[np.float64]) -> Any:
         """Score rows of features."""
         risk = np.nan_to_num(features[:, FEATURES.index("heart_rate")]) / 100
-        return SimpleNamespace(probability=risk, contributions=np.zeros((len(risk), len(GROUPS))))
+        return Scores(risk, np.zeros((len(risk), len(GROUPS))), risk)
 
 
 def record(
@@ -185,6 +188,10 @@ class Table:
         """Read several."""
         return [self.load(partition, key) for key in keys]
 
+    def scan(self, partition: int) -> list[tuple[bytes, bytes]]:
+        """Read all, by key."""
+        return sorted((key, value) for (at, key), value in self.rows.items() if at == partition)
+
     def store(self, partition: int, writes: list[tuple[bytes, Any]], outbox: Outbox) -> None:
         """Write, and put the changelog into the outbox."""
         for key, value in writes:
@@ -231,6 +238,8 @@ class Bench:
         default_factory=lambda: Settings(broker="nowhere:1", partitions=2, route_hold_ms=0)
     )
 
+    model: Any = field(default_factory=StubModel)
+
     def __post_init__(self) -> None:
         settings = self.settings
         self.topics = catalogue(settings)
@@ -238,6 +247,9 @@ class Bench:
         self.producer = Producer()
         self.consumer = Consumer(names, settings.partitions)
         self.windows, self.stays = Table("windows"), Table("stays")
+        self.results = Table("results")
+        self.model_known = asyncio.Event()
+        self.model_known.set()
         self.failed: BaseException | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self.app: Any = SimpleNamespace(
@@ -252,15 +264,31 @@ class Bench:
         stays = Stays(self.stays.load_all, capacity=100)
         windows = Windows(self.windows.load_all, capacity=100, grace_ms=3_600_000)
         self.admit = AdmissionsAgent(self.app, self.topics, stays, self.stays)  # type: ignore[arg-type]
-        bedside = Bedside(
+        labs = Labs(self.results.load_all, capacity=100) if settings.feature_set == "labs" else None
+        self.chart = labs and LabsAgent(self.app, self.topics, labs, self.results)  # type: ignore[arg-type]
+        self.bedside = Bedside(
             windows,
             stays,
-            Recommender(StubModel(), guidance()),
+            labs,
+            Recommender(self.model, guidance()),
             IntakeRules(),
             settings.partitions,
             clock=lambda: NOW_MS,
         )
-        self.score = VitalsAgent(self.app, self.topics, bedside, self.windows, self.admit)  # type: ignore[arg-type]
+        self.score = VitalsAgent(
+            self.app,
+            self.topics,
+            self.bedside,
+            self.windows,
+            self.admit,
+            self.chart,  # type: ignore[arg-type]
+            self.model_known,
+        )
+        self.close = OutcomesAgent(self.app, self.topics, self.score)
+
+    def bedside_learns(self) -> None:
+        """From now on examples are made of readings."""
+        self.bedside._learning = True
 
     def _add_future(self, coroutine: Any) -> None:
         task = asyncio.ensure_future(coroutine)

@@ -7,7 +7,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
-from agents import admissions
+from agents import progress
 from config.settings import Settings
 from streams.partitions import partition_of
 from streams.transport import Batch
@@ -23,9 +23,9 @@ SOON_S = 20
 
 
 def a_bench(monkeypatch: pytest.MonkeyPatch, wait_s: float) -> Bench:
-    monkeypatch.setattr(admissions, "_LOOK_AGAIN_S", 0.001)
-    monkeypatch.setattr(admissions, "_LOOKS", 5)
-    monkeypatch.setattr(admissions, "_ANSWER_S", 0.01)
+    monkeypatch.setattr(progress, "_LOOK_AGAIN_S", 0.001)
+    monkeypatch.setattr(progress, "_LOOKS", 5)
+    monkeypatch.setattr(progress, "_ANSWER_S", 0.01)
     chosen = Settings(broker="nowhere:1", partitions=2, admissions_wait_s=wait_s)
     made = Bench(chosen)
     made.consumer.ends[TP(made.topics.admissions.name, 0)] = 3

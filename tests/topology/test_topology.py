@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
+from models.registry import SHIPPED, load_model
+from streams.apps import learning
 from streams.apps.bedside import build
 from streams.topics import catalogue
-from streams.topology import BEDSIDE, mermaid
+from streams.topology import APPLICATIONS, mermaid
 from tests.topology.driver import StubModel
 
 ROOT = Path(__file__).parent.parent.parent
@@ -15,11 +17,15 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture
 def nowhere(tmp_path: Path) -> Settings:
-    return Settings(broker="nowhere:1", home=tmp_path)
+    return Settings(broker="nowhere:1", home=tmp_path, feature_set="labs")
 
 
-def test_the_registered_agents_read_what_the_table_says(nowhere: Settings) -> None:
-    app = build(nowhere, StubModel())
+BUILT = {"bedside": build, "learning": learning.build}
+
+
+@pytest.mark.parametrize("name", list(APPLICATIONS))
+def test_the_registered_agents_read_what_the_table_says(nowhere: Settings, name: str) -> None:
+    app = BUILT[name](nowhere, load_model(SHIPPED["context"]))
     topics = catalogue(nowhere)
 
     registered = {
@@ -28,24 +34,28 @@ def test_the_registered_agents_read_what_the_table_says(nowhere: Settings) -> No
     }
 
     assert registered == {
-        frozenset(getattr(topics, role).name for role in step.reads) for step in BEDSIDE
+        frozenset(getattr(topics, role).name for role in step.reads) for step in APPLICATIONS[name]
     }
 
 
-def test_the_registered_tables_are_those_of_the_table(nowhere: Settings) -> None:
-    app = build(nowhere, StubModel())
+@pytest.mark.parametrize("name", list(APPLICATIONS))
+def test_the_registered_tables_are_those_of_the_table(nowhere: Settings, name: str) -> None:
+    app = BUILT[name](nowhere, load_model(SHIPPED["context"]))
 
-    assert set(app.tables) == {name for step in BEDSIDE for name in step.keeps}
+    assert set(app.tables) == {table for step in APPLICATIONS[name] for table in step.keeps}
 
 
 def test_every_topic_of_the_table_is_in_the_catalogue(nowhere: Settings) -> None:
     roles = {topic.role for topic in catalogue(nowhere)}
 
-    assert {role for step in BEDSIDE for role in (*step.reads, *step.writes)} <= roles
+    steps = [step for steps in APPLICATIONS.values() for step in steps]
+    touched = {role for s in steps for role in (*s.reads, *s.writes, *s.follows)}
+    assert touched == roles
 
 
 def test_the_readme_shows_the_picture_that_is_drawn_from_the_table(nowhere: Settings) -> None:
-    assert mermaid(BEDSIDE, nowhere) in (ROOT / "README.md").read_text()
+    steps = sum(APPLICATIONS.values(), ())
+    assert mermaid(steps, nowhere) in (ROOT / "README.md").read_text()
 
 
 def test_faust_finds_the_application_and_nothing_serves_patients(nowhere: Settings) -> None:

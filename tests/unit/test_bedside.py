@@ -21,6 +21,7 @@ from streams.bedside import (
 )
 from streams.events import Admission, Recommendation, struct_of
 from streams.intake import IntakeRules
+from streams.lessons import decode
 from streams.partitions import partition_of
 from streams.recommend import Recommender
 from tables.stays import Stays
@@ -45,6 +46,7 @@ class Ward:
         self.bedside = Bedside(
             windows,
             Stays(lambda _, keys: [None] * len(keys), capacity=100),
+            None,
             Recommender(StubModel(**stub), guidance()),
             IntakeRules(),
             PARTITIONS,
@@ -299,3 +301,30 @@ def test_recommendations_do_not_depend_on_how_the_readings_were_batched(
     for event in expected + found:
         del event["processing"]
     assert found == expected
+
+
+def test_a_sensor_that_jumps_is_told_and_a_reading_delivered_again_says_the_same() -> None:
+    ward, home = Ward(), at_home("a")
+    first = sent("a", 0, 0, temperature=37.0)
+    jumped = sent("a", 1, 0.1, temperature=31.0)
+    found = [
+        event["data_quality"]["flags"]
+        for event in events(ward.score([first, jumped], partition=home))
+    ]
+    assert ["temperature_jump" in flags for flags in found] == [False, True]
+
+    ward.bedside.windows.resume(home, [1, 0])  # a crash: the second reading was not committed
+    (again,) = events(ward.score([jumped], partition=home))
+    assert "temperature_jump" in again["data_quality"]["flags"]
+
+
+def test_examples_are_made_of_the_first_reading_in_an_hour_and_again_when_it_comes_again() -> None:
+    ward, home = Ward(), at_home("a")
+    ward.bedside._learning = True
+    records = [sent("a", i, hours) for i, hours in enumerate((1, 1.5, 2, 2.1, 2.2, 3.5))]
+    lessons = ward.score(records, partition=home).lessons
+    times = [decode(lesson).observed_at_ms - T0 for _, lesson in lessons]
+    assert times == [HOUR, round(1.5 * HOUR), round(2.1 * HOUR), round(3.5 * HOUR)]
+
+    ward.bedside.windows.resume(home, [2, 0])
+    assert ward.score(records[2:], partition=home).lessons == lessons[2:]

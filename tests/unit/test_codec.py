@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from models.simulator import simulate
 from models.vitals import MISSING
 from models.window import WIDTH, empty_window
-from tables.codec import LOG_WIDTH, SOURCES, VERSION, State, StateError, decode, encode
+from tables.codec import (
+    CONTEXT_AT,
+    LOG_WIDTH,
+    ORIGIN,
+    SOURCES,
+    VERSION,
+    State,
+    StateError,
+    decode,
+    encode,
+)
 from tests.helpers import HOUR, MINUTE, T0, Ints, Observed, row, run, who
 
 pytestmark = pytest.mark.unit
@@ -192,6 +202,6 @@ def size(seconds: Ints, values: np.typing.NDArray[np.float64], logged: int) -> i
     log[:, 2] = times[-logged:]
     log[:, 3] = 3_456_789_012
     log[:, 4:12] = rows[-logged:]
-    log[:, 12:16] = context
-    log[:, 16] = -1
+    log[:, CONTEXT_AT:ORIGIN] = context
+    log[:, ORIGIN] = -1
     return len(encode(State(base, np.array([1_000_000, 0]), log=log)))

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -310,10 +309,8 @@ def test_the_data_hash_changes_with_anything_a_model_learns_from(change: dict[st
 
 
 @needs_data
-def test_the_challenge_reads_in_seconds_and_charts_equal_the_parquet() -> None:
-    started = time.perf_counter()
+def test_the_challenges_charts_equal_its_parquet_files() -> None:
     stays = read_stays(DATA)
-    assert time.perf_counter() - started < 10
     assert len(stays) == 16_277 + 16_003
     assert sum(len(stay.seconds) for stay in stays) == 630_593 + 609_701
     assert sum(stay.septic is True for stay in stays) == 1_422 + 915

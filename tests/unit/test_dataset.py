@@ -95,7 +95,7 @@ def test_what_is_not_known_of_an_admission_is_missing() -> None:
     row = featurise([stay]).X[5]
     for name in ("age", "sex", "hours_before_icu"):
         assert np.isnan(row[FEATURES.index(name)]), name
-    assert context_row(None, None, None, None).tolist() == [MISSING] * 4
+    assert context_row(None, None, None, None).tolist() == [MISSING] * 5
 
 
 def test_a_context_row_lies_in_the_order_of_the_windows_columns() -> None:

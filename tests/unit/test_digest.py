@@ -102,7 +102,7 @@ def test_the_current_value_differs_by_what_happens_within_an_hour(
 
 
 def test_the_risk_is_the_same_to_a_thousandth_and_nearly_always_to_a_hundredth(pair: Pair) -> None:
-    model = load_model(SHIPPED)
+    model = load_model(SHIPPED["context"])
     monitor, chart = (model.score(side).probability for side in pair)
     apart = np.abs(monitor - chart)
     assert np.median(apart) < 0.001

@@ -26,6 +26,7 @@ import streams.recommend
 from config.clock import to_ms
 from config.guidance import guidance
 from config.settings import Settings
+from models.anomaly import SENSOR_RULE
 from models.quality import FLAG_NAMES
 from models.registry import SHIPPED, load_model
 from models.scores import NEWS2_RULE
@@ -33,7 +34,16 @@ from models.vitals import RANGES_RULE, VITALS
 from streams.bedside import DIRECT, Bedside
 from streams.cli import COMMANDS, cli
 from streams.deadletters import encode
-from streams.events import Admission, DeadLetter, Outcome, Reading, Recommendation
+from streams.events import (
+    Admission,
+    DeadLetter,
+    DriftEvent,
+    LabResult,
+    ModelPointer,
+    Outcome,
+    Reading,
+    Recommendation,
+)
 from streams.intake import Intake, IntakeRules, take
 from streams.metrics import metrics
 from streams.recommend import Recommender
@@ -49,9 +59,12 @@ OWN = ("interfaces.md", "operate.md", "design.md")
 EVENTS: dict[str, type[BaseModel]] = {
     "reading": Reading,
     "admission": Admission,
+    "lab_result": LabResult,
     "outcome": Outcome,
     "recommendation": Recommendation,
     "dead-letter": DeadLetter,
+    "drift": DriftEvent,
+    "pointer": ModelPointer,
 }
 
 #: Stands where neither the code nor the document says anything.
@@ -177,12 +190,19 @@ def _kind(schema: dict[str, Any]) -> str:
         return " or ".join(f"`{each}`" for each in schema["enum"])
     if schema.get("format") == "date-time":
         return "time"
-    names = {"string": "text", "boolean": "true or false", "integer": "whole number"}
+    names = {
+        "string": "text",
+        "boolean": "true or false",
+        "integer": "whole number",
+        "number": "number",
+    }
     kind = schema.get("type", "object")
     if kind == "array":
         return f"list of {_kind(schema['items'])}" if "items" in schema else "list"
-    if "minimum" in schema:
+    if "maximum" in schema:
         return f"number, {schema['minimum']} to {schema['maximum']}"
+    if "minimum" in schema:
+        return f"{names[kind]}, {schema['minimum']} or more"
     if "maxLength" in schema:
         return f"text, up to {schema['maxLength']} characters"
     return names.get(kind, str(kind))
@@ -243,8 +263,8 @@ def _recommendation(_: str) -> str:
     windows = Windows(lambda _, keys: [None] * len(keys), capacity=1, grace_ms=0)
     windows.resume(1, [0, 0])
     scored_at = to_ms(datetime(2026, 1, 31, 12, 0, 0, 253_000, UTC))
-    recommender = Recommender(load_model(SHIPPED), guidance())
-    bedside = Bedside(windows, stays, recommender, IntakeRules(), 4, clock=lambda: scored_at)
+    recommender = Recommender(load_model(SHIPPED["context"]), guidance())
+    bedside = Bedside(windows, stays, None, recommender, IntakeRules(), 4, clock=lambda: scored_at)
     record = _record(json.dumps(_example("reading")).encode())
     own = bedside.sort([record], 1, routed=True, whole=True).own
     (sent,) = bedside.score(own, 1, DIRECT).recommendations
@@ -352,14 +372,15 @@ def test_every_flag_is_listed_and_no_other() -> None:
     listed = _first_cells("### Flags")
 
     by_vital = {f"{vital.name}_implausible" for vital in VITALS}
-    assert {*listed} - {"…_implausible"} == {*appended, *FLAG_NAMES} - by_vital
-    assert "…_implausible" in listed
+    of_vitals = {"…_implausible", "…_flat_line", "…_stuck", "…_jump"}
+    assert {*listed} - of_vitals == {*appended, *FLAG_NAMES} - by_vital
+    assert of_vitals <= {*listed}
 
 
 def test_the_versions_of_the_rules_are_named() -> None:
     text = (DOCS / "interfaces.md").read_text()
 
-    for rule in (RANGES_RULE, NEWS2_RULE, "intake/1"):
+    for rule in (RANGES_RULE, SENSOR_RULE, NEWS2_RULE, "intake/1"):
         assert f"`{rule}`" in text
     assert f"version {VERSION}" in (DOCS / "operate.md").read_text()
 

@@ -151,7 +151,9 @@ def test_a_patient_id_that_would_leave_the_folder_is_refused(tmp_path: Path) -> 
 
 def run(tmp_path: Path, *more: str) -> str:
     given = ["risk", "--data", str(tmp_path / "in"), "--out", str(tmp_path / "out"), *more]
-    found = CliRunner().invoke(evaluate, [*given, "--model", str(SHIPPED)], catch_exceptions=False)
+    found = CliRunner().invoke(
+        evaluate, [*given, "--model", str(SHIPPED["context"])], catch_exceptions=False
+    )
     assert found.exit_code == 0
     return found.stdout
 
@@ -159,7 +161,7 @@ def run(tmp_path: Path, *more: str) -> str:
 def test_the_command_writes_the_models_probabilities_and_measures_them(tmp_path: Path) -> None:
     folder = write_charts(tmp_path / "in", made_patients(3))
     report = json.loads(run(tmp_path, "--json"))
-    model, stays = load_model(SHIPPED), read_stays(folder)
+    model, stays = load_model(SHIPPED["context"]), read_stays(folder)
     assert (report["version"], report["patients"]) == (model.version, 3)
     assert len(report["figures"]) == 5
     for stay, risk in zip(stays, probabilities(model, featurise(stays), 3), strict=True):

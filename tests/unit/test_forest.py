@@ -107,6 +107,39 @@ def test_the_baseline_is_the_mean_of_the_log_odds_in_training(booster: lightgbm.
     assert forest.baseline == pytest.approx(forest.score(made_rows()[0]).mean(), abs=1e-9)
 
 
+def test_with_other_leaves_baseline_and_contributions_add_up_to_the_new_log_odds(
+    booster: lightgbm.Booster,
+) -> None:
+    forest = Forest.from_text(booster.model_to_string(), group_of=[0, 0, 1, 1, 2, 2], groups=3)
+    values = np.random.default_rng(3).normal(size=len(forest.values))
+    other = forest.with_values(values)
+    logits, contributions = other.explain(odd_rows())
+    np.testing.assert_allclose(values[forest.leaves(odd_rows())].sum(axis=1), logits, atol=1e-12)
+    np.testing.assert_allclose(other.baseline + contributions.sum(axis=1), logits, atol=1e-12)
+    assert other.baseline == pytest.approx(other.score(made_rows()[0]).mean(), abs=1e-9)
+    back = other.with_values(forest.values)
+    np.testing.assert_array_equal(back.effects, forest.effects)
+    assert back.baseline == forest.baseline
+
+
+def test_compiled_and_interpreted_paths_agree_to_the_last_bit(booster: lightgbm.Booster) -> None:
+    from models import forest as module
+
+    model = Forest.from_text(booster.model_to_string())
+    effects = np.empty_like(model.effects)
+    trees = (model.roots, model.node_group, model.left, model.leaf, model.cover)
+    assert module._paths.py_func(*trees, model.values, effects) == model.baseline
+    np.testing.assert_array_equal(effects, model.effects)
+
+
+@pytest.mark.parametrize("values", [np.zeros(3), np.full(25 * 12, np.nan)], ids=["few", "NaN"])
+def test_leaves_that_do_not_fit_the_trees_are_refused(
+    booster: lightgbm.Booster, values: Matrix
+) -> None:
+    with pytest.raises(ValueError, match="a finite one for each"):
+        Forest.from_text(booster.model_to_string()).with_values(values)
+
+
 def test_a_split_is_credited_to_the_feature_it_looks_at() -> None:
     rows, labels = made_rows()
     stump = {"objective": "binary", "num_leaves": 2, "num_threads": 1, "verbose": -1}

@@ -63,6 +63,7 @@ def scored(raw: Sequence[bytes], **changes: Any) -> Scored:
         "values": np.tile(row(**VITALS_OF_ONE), (n, 1)),
         "flags": np.zeros(n, np.int32),
         "outcomes": np.full(n, TAKEN, np.int8),
+        "sensors": np.zeros(n, np.int64),
         "features": features,
         "original": np.full((n, 4), np.nan),
         "without_context": [False] * n,

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from models.dataset import featurise
+from models.features import FEATURES
 from models.publish import write_model
 from models.registry import SHIPPED, ModelError, load_champion, load_model, save_model
-from models.risk import LinearModel, RiskModel
+from models.risk import ForestModel, LinearModel, RiskModel
 from models.training import Options, Trained, train
 from tests.unit.made_patients import made_patients
 
@@ -44,10 +45,28 @@ def test_a_model_folder_gives_the_model_back(trained: Trained, tmp_path: Path) -
 def test_a_model_of_another_kind_leaves_nothing_of_the_one_before(
     trained: Trained, tmp_path: Path
 ) -> None:
-    save_model(load_model(SHIPPED), tmp_path)
+    save_model(load_model(SHIPPED["context"]), tmp_path)
     save_model(trained.model, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["linear.json", "manifest.json"]
     assert isinstance(load_model(tmp_path), LinearModel)
+
+
+def test_a_forest_keeps_its_leaves_in_the_folder_and_loses_them_with_another_model(
+    tmp_path: Path,
+) -> None:
+    shipped = load_model(SHIPPED["context"])
+    assert isinstance(shipped, ForestModel)
+    values = shipped.forest.values * 1.1
+    tiers = shipped.tiers
+    other = shipped.with_leaves(values, version="1+1", threshold=0.1, tiers=tiers)
+    save_model(other, tmp_path)
+    again = load_model(tmp_path)
+    assert again.version == "1+1"
+    assert same(again, other)
+    assert not same(again, shipped)
+    save_model(shipped, tmp_path)
+    assert not (tmp_path / "leaves.f64").exists()
+    assert same(load_model(tmp_path), shipped)
 
 
 def test_a_folder_without_a_model_says_how_to_make_one(tmp_path: Path) -> None:
@@ -99,30 +118,31 @@ def test_the_shipped_model_loads_without_lightgbm_scikit_learn_mlflow_or_pickle(
     code = f"""
 import sys
 from models.registry import SHIPPED, load_model
-model = load_model(SHIPPED)
+model = load_model(SHIPPED["context"])
 print([name for name in {heavy} if name in sys.modules], model.name, model.version)
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    manifest = json.loads((SHIPPED / "manifest.json").read_text())
+    manifest = json.loads((SHIPPED["context"] / "manifest.json").read_text())
     assert found.stdout.split() == ["[]", manifest["name"], manifest["version"]]
 
 
 def test_the_shipped_model_is_small_and_its_card_is_of_the_same_version() -> None:
-    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 1_000_000
-    model = load_model(SHIPPED)
+    assert sum(path.stat().st_size for path in SHIPPED["context"].iterdir()) < 1_000_000
+    model = load_model(SHIPPED["context"])
     assert model.version == model.fingerprint()
-    assert model.version in (SHIPPED / "MODEL_CARD.md").read_text().splitlines()[0]
+    assert model.version in (SHIPPED["context"] / "MODEL_CARD.md").read_text().splitlines()[0]
 
 
 def test_the_shipped_models_text_is_read_by_lightgbm_to_the_same_log_odds() -> None:
     import lightgbm
 
-    model = load_model(SHIPPED)
-    scaler = json.loads((SHIPPED / "scaler.json").read_text())
+    model = load_model(SHIPPED["context"])
+    scaler = json.loads((SHIPPED["context"] / "scaler.json").read_text())
     rows = featurise(made_patients(20)).X
-    rows[::7, -4:] = np.nan
-    scaled = (rows - np.array(scaler["mean"])) / np.array(scaler["scale"])
-    booster = lightgbm.Booster(model_file=SHIPPED / "model.txt")
+    rows[::7, FEATURES.index("age") : FEATURES.index("icu_hours") + 1] = np.nan
+    looked_at = rows[:, [FEATURES.index(name) for name in model.features]]
+    scaled = (looked_at - np.array(scaler["mean"])) / np.array(scaler["scale"])
+    booster = lightgbm.Booster(model_file=SHIPPED["context"] / "model.txt")
     wanted = booster.predict(scaled, raw_score=True, num_threads=1)
     np.testing.assert_array_equal(model.score(rows).logit, wanted)
 
@@ -132,8 +152,10 @@ def test_the_shipped_models_text_is_read_by_lightgbm_to_the_same_log_odds() -> N
 
 def test_without_a_store_the_shipped_model_scores_and_no_store_is_made(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/home/mlflow.db"
-    assert load_champion(uri).version == load_model(SHIPPED).version
-    assert load_champion(f"file://{tmp_path}/runs").version == load_model(SHIPPED).version
+    assert load_champion(uri).version == load_model(SHIPPED["context"]).version
+    assert (
+        load_champion(f"file://{tmp_path}/runs").version == load_model(SHIPPED["context"]).version
+    )
     assert list(tmp_path.iterdir()) == []
 
 

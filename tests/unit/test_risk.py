@@ -118,7 +118,7 @@ def test_the_group_that_drives_the_risk_is_credited_with_it(
     strength = np.abs(contributions).mean(axis=0)
     assert GROUPS[int(strength.argmax())] == "heart_rate"
     pulse = contributions[:, GROUPS.index("heart_rate")]
-    assert np.corrcoef(pulse, known[:, _PULSE])[0, 1] > 0.6
+    assert np.corrcoef(pulse, known[:, _PULSE])[0, 1] > 0.5
 
 
 @pytest.mark.parametrize("kind", ["forest", "linear"])
@@ -200,12 +200,12 @@ def test_the_version_changes_with_a_threshold_and_not_with_the_name() -> None:
 
 def test_a_feature_that_is_not_computed_here_is_named() -> None:
     model, _ = made_model("forest")
-    with pytest.raises(ValueError, match="lactate"):
+    with pytest.raises(ValueError, match="procalcitonin"):
         ForestModel.from_files(
             model.files(),
             name="test",
             version="1",
-            features=("lactate", *FEATURES[1:]),
+            features=("procalcitonin", *FEATURES[1:]),
             threshold=0.3,
             tiers=model.tiers,
         )
@@ -219,3 +219,31 @@ def test_a_pipeline_with_code_of_its_own_is_refused() -> None:
     strange = skops.io.dumps(Pipeline([("code", FunctionTransformer(np.linalg.norm))]))
     with pytest.raises(ValueError, match="not to be trusted"):
         PipelineModel.from_files(model.files() | {"pipeline.skops": strange})
+
+
+def test_a_forest_with_other_leaves_is_another_model_that_is_rebuilt_from_its_files() -> None:
+    model, _ = made_model("forest")
+    assert isinstance(model, ForestModel)
+    rows = made_rows(50)[0]
+    values = model.forest.values + np.linspace(-0.1, 0.1, len(model.forest.values))
+    tiers = Tiers(0.1, 0.2, 0.3)
+    other = model.with_leaves(values, version="7+1", threshold=0.1, tiers=tiers)
+    assert (other.version, other.threshold, other.tiers) == ("7+1", 0.1, tiers)
+    assert other.fingerprint() != model.fingerprint()
+    files = other.files()
+    assert set(files) == {*ForestModel.FILES, *ForestModel.OPTIONAL}
+    assert set(model.files()) == set(ForestModel.FILES)
+    again = ForestModel.from_files(
+        files, name="x", version="7+1", features=FEATURES, threshold=0.1, tiers=tiers
+    )
+    np.testing.assert_array_equal(again.score(rows).logit, other.score(rows).logit)
+    np.testing.assert_array_equal(again.score(rows).contributions, other.score(rows).contributions)
+    assert not np.array_equal(again.score(rows).logit, model.score(rows).logit)
+
+
+def test_leaves_of_another_forest_are_refused() -> None:
+    model, _ = made_model("forest")
+    files = model.files() | {"leaves.f64": bytes(8 * 5)}
+    spec = {"name": "x", "version": "", "features": FEATURES, "threshold": 0.1}
+    with pytest.raises(ValueError, match="a finite one for each"):
+        ForestModel.from_files(files, **spec, tiers=Tiers(0.1, 0.2, 0.3))

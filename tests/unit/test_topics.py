@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from config.settings import Settings
+from models.registry import SHIPPED
 from streams.events import Reading, Recommendation
 from streams.topics import Catalogue, catalogue
 
@@ -33,12 +34,32 @@ def test_all_topics_come_in_the_order_in_which_they_are_declared() -> None:
     assert len({topic.name for topic in topics}) == len(ROLES)
 
 
-def test_every_topic_has_the_same_number_of_partitions_so_that_a_patient_is_on_one_worker() -> None:
-    assert {topic.partitions for topic in catalogue(Settings(partitions=12))} == {12}
+#: Of a whole site, not of a patient.
+OF_A_SITE = {"lessons", "models", "drift"}
 
 
-def test_every_topic_but_the_dead_letters_is_keyed_by_patient() -> None:
-    assert [topic.role for topic in catalogue(Settings()) if topic.key is None] == ["dead_letters"]
+def test_topics_of_patients_have_the_same_number_of_partitions_so_that_one_worker_has_one() -> None:
+    topics = [t for t in catalogue(Settings(partitions=12)) if t.role not in OF_A_SITE]
+    assert {topic.partitions for topic in topics} == {12}
+
+
+def test_what_is_read_in_one_order_has_one_partition_whatever_the_patients_have() -> None:
+    topics = catalogue(Settings(partitions=12))
+    assert {t.role for t in topics if t.ordered} == {"lessons", "models"}
+    assert {t.partitions for t in topics if t.role in OF_A_SITE} == {1}
+
+
+def test_every_topic_that_is_of_one_patient_is_keyed_by_patient() -> None:
+    topics = catalogue(Settings())
+    assert {t.role for t in topics if t.key is None} == {"dead_letters", "drift"}
+    assert {t.role for t in topics if t.key == "model"} == {"models"}
+
+
+def test_models_are_kept_and_a_champion_fits() -> None:
+    config = catalogue(Settings()).models.config
+    assert config["cleanup.policy"] == "compact"
+    folder = sum(path.stat().st_size for path in SHIPPED["labs"].iterdir())
+    assert int(config["max.message.bytes"]) > 2 * folder * 4 / 3
 
 
 def test_admissions_are_kept_for_as_long_as_they_are_the_newest() -> None:
@@ -47,7 +68,7 @@ def test_admissions_are_kept_for_as_long_as_they_are_the_newest() -> None:
 
 def test_every_other_topic_has_an_end() -> None:
     for topic in catalogue(Settings()):
-        if topic.role != "admissions":
+        if topic.role not in ("admissions", "models"):
             assert int(topic.config["retention.ms"]) >= 7 * 86_400_000
 
 

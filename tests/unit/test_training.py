@@ -12,10 +12,10 @@ from models.card import model_card
 from models.cohort import data_hash, held_out
 from models.dataset import featurise
 from models.evaluation import probabilities
-from models.features import VITAL_FEATURES
+from models.features import FEATURE_SETS, VITAL_FEATURES
 from models.metrics import auroc
 from models.plots import plots
-from models.search import FOLDS, folds, labels_of, sample
+from models.search import FOLDS, folds, labels_of, matrix_of, sample
 from models.stay import Stay
 from models.training import Options, Trained, TrainingError, stage_count, train
 from models.vitals import index_of
@@ -82,9 +82,8 @@ def test_tiers_never_cross_and_an_urgent_one_alerts_least(trained: Trained) -> N
 
 def test_the_pipeline_and_the_model_say_the_same(trained: Trained) -> None:
     risk = trained.model.score(trained.data.X).probability
-    np.testing.assert_allclose(
-        risk, trained.pipeline.predict_proba(trained.data.X)[:, 1], rtol=1e-12
-    )
+    rows = matrix_of(trained.data, trained.model.features)
+    np.testing.assert_allclose(risk, trained.pipeline.predict_proba(rows)[:, 1], rtol=1e-12)
 
 
 def test_the_figures_come_from_the_held_out_patients(trained: Trained) -> None:
@@ -174,9 +173,10 @@ def test_a_sample_keeps_the_share_of_septic_patients() -> None:
 def test_every_kind_of_model_has_a_scaler_and_takes_missing_values(name: str) -> None:
     kind = candidate(name, seed=1, threads=1)
     data = featurise(made_patients(12))
-    fitted = kind.pipeline.fit(data.X, data.labels)
+    rows = matrix_of(data, FEATURE_SETS["context"])
+    fitted = kind.pipeline.fit(rows, data.labels)
     assert "scaler" in fitted.named_steps
-    assert np.isfinite(fitted.predict_proba(data.X)).all()
+    assert np.isfinite(fitted.predict_proba(rows)).all()
     assert set(kind.space) <= set(kind.pipeline.get_params())
 
 

@@ -23,6 +23,7 @@ from models.window import (
     NEWEST,
     OUT_OF_ORDER,
     RECENT_AT,
+    SENSORS_AT,
     SUM_AT,
     TAKEN,
     VITAL_COUNT,
@@ -52,7 +53,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def everything_but_fingerprints(window: Ints) -> Ints:
-    return np.concatenate((window[:FINGERPRINT_AT], window[MEASURED_AT:]))
+    """Nor what is known of the sensors: a rule about time passes over readings out of order."""
+    return np.concatenate((window[:FINGERPRINT_AT], window[MEASURED_AT:SENSORS_AT]))
 
 
 def hourly(hours: int, start: int = T0) -> list[Observed]:

@@ -1,0 +1,68 @@
+"""Outcomes → lessons: how stays ended, sent on to the learner in the one order it reads."""
+
+from typing import Any
+
+from agents.vitals import VitalsAgent
+from agents.work import Work, finish
+from streams.application import VigilApp
+from streams.deadletters import encode
+from streams.intake import record_bytes
+from streams.lessons import StayEnd, decode
+from streams.metrics import metrics
+from streams.outbox import Outbox
+from streams.topics import Catalogue
+from streams.transport import Batch
+
+__all__ = ["OutcomesAgent"]
+
+
+class OutcomesAgent:
+    """Sends on what is an outcome, as it came; what is none is a dead letter.
+
+    It follows the patient's readings: what the broker held of them when the outcome was read is
+    scored before the outcome is sent on. It keeps nothing: an outcome that is read again is sent on
+    again, and the learner knows which stays it has had.
+    """
+
+    def __init__(self, app: VigilApp, topics: Catalogue, vitals: VitalsAgent) -> None:
+        self._app, self._topics, self._vitals = app, topics, vitals
+
+    async def run(self, stream: Any) -> None:
+        """Take a batch, send its outcomes on."""
+        async for event in stream.noack().events():
+            try:
+                await self._vitals.caught_up(event.value)
+                if await self._app.consumer.begin(event.value):
+                    await self._send_on(event)
+            except Exception as error:
+                await self._app.fail(error)
+
+    async def _send_on(self, event: Any) -> None:
+        batch: Batch = event.value
+        outbox = Outbox(self._app.batch_producer)
+        for record in batch.records:
+            try:
+                key = _patient(record, self._app.settings.max_reading_bytes)
+            except ValueError as error:
+                metrics.dead_letters.labels(record.topic).inc()
+                dead_letters = self._topics.dead_letters.name
+                place = batch.tp.partition % self._app.sizes[dead_letters]
+                outbox.add(dead_letters, place, None, encode(record, str(error)))
+            else:
+                outbox.add(self._topics.lessons.name, 0, key, record.value)
+        acks = await outbox.hand_over()
+        self._app.add_future(self._sent_on(acks, Work(event)))
+
+    async def _sent_on(self, acks: Any, work: Work) -> None:
+        if await finish(self._app, acks) is not None:
+            work.done()
+
+
+def _patient(record: Any, max_bytes: int) -> bytes:
+    """Whose outcome it is; ValueError tells why it is none."""
+    if (size := record_bytes(record)) > max_bytes:
+        raise ValueError(f"too large: {size} bytes, at most {max_bytes}")
+    outcome = decode(record.value)
+    if not isinstance(outcome, StayEnd):
+        raise ValueError("not an outcome: it is not JSON")
+    return outcome.patient_id.encode()

@@ -1,0 +1,87 @@
+"""The topic ``models`` from a command: read it to its end, publish records and see what came of it.
+
+Workers that tail it use `models.releases.Releases` alike.
+"""
+
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from config.settings import Settings
+from models.release_records import AnyRecord, key_of
+from models.releases import Releases
+from streams.topics import TopicError, catalogue, ensure
+
+__all__ = ["MAX_RECORD_BYTES", "publish", "read_releases"]
+
+#: A record of the topic, at most: what `streams.topics` creates it with, less what Kafka adds.
+MAX_RECORD_BYTES = 4 * 1024 * 1024 - 4096
+_POLL_MS = 500
+
+
+async def read_releases(settings: Settings, site: str) -> Releases:
+    """Read the models of a site as they are now.
+
+    Args:
+        settings: name the broker and the topic.
+        site: whose.
+
+    Raises:
+        TopicError: there is no such topic.
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    topic = catalogue(settings).models.name
+    releases = Releases(site)
+    consumer = AIOKafkaConsumer(
+        **settings.kafka_client(),
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=2 * MAX_RECORD_BYTES,
+    )
+    try:
+        await consumer.start()
+        if topic not in await consumer.topics():
+            raise TopicError(f"There is no topic {topic!r}: create the topics with `vigil topics`.")
+        partition = TopicPartition(topic, 0)
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        end = (await consumer.end_offsets([partition]))[partition]
+        while await consumer.position(partition) < end:
+            fetched = await consumer.getmany(partition, timeout_ms=_POLL_MS)
+            for record in fetched.get(partition, ()):
+                releases.take(record.key, record.value, record.offset)
+    finally:
+        await consumer.stop()
+    return releases
+
+
+async def publish(settings: Settings, records: Sequence[AnyRecord]) -> None:
+    """Publish records, one after the other, each held by the broker before the next is sent.
+
+    The topic is created where it is missing.
+
+    Args:
+        settings: name the broker and the topic.
+        records: a pointer after what it points to.
+
+    Raises:
+        ValueError: a record is too large for the topic.
+        aiokafka.errors.KafkaError: the broker does not take a record.
+    """
+    encoded = [(key_of(record), record.model_dump_json().encode()) for record in records]
+    for key, value in encoded:
+        if len(value) > MAX_RECORD_BYTES:
+            raise ValueError(
+                f"{key.decode()} is {len(value):,} bytes, the topic takes {MAX_RECORD_BYTES:,}: "
+                "train a smaller model"
+            )
+    await ensure(settings)
+    topic = catalogue(settings).models.name
+    producer = AIOKafkaProducer(
+        **settings.kafka_client(), enable_idempotence=True, max_request_size=MAX_RECORD_BYTES + 4096
+    )
+    try:
+        await producer.start()
+        for key, value in encoded:
+            await producer.send_and_wait(topic, value, key, partition=0)
+    finally:
+        await producer.stop()
