@@ -238,6 +238,8 @@ async def test_drift_is_told_once_and_asks_for_a_retraining(
     assert {"heart_rate"} <= {event.signal for event in found}
     (heart,) = [event for event in found if event.signal == "heart_rate"]
     assert heart.layer == "data"
+    assert heart.before is not None
+    assert heart.after is not None
     assert heart.before < 85 < 105 < heart.after
     assert any("heart_rate" in why for why in asked)
 

@@ -323,7 +323,8 @@ def test_examples_are_made_of_the_first_reading_in_an_hour_and_again_when_it_com
     ward.bedside._learning = True
     records = [sent("a", i, hours) for i, hours in enumerate((1, 1.5, 2, 2.1, 2.2, 3.5))]
     lessons = ward.score(records, partition=home).lessons
-    times = [decode(lesson).observed_at_ms - T0 for _, lesson in lessons]
+    examples: list[Any] = [decode(lesson) for _, lesson in lessons]
+    times = [example.observed_at_ms - T0 for example in examples]
     assert times == [HOUR, round(1.5 * HOUR), round(2.1 * HOUR), round(3.5 * HOUR)]
 
     ward.bedside.windows.resume(home, [2, 0])
