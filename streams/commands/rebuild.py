@@ -25,7 +25,9 @@ _DELETE_S = 60
 @click.command(epilog="Example: vigil rebuild bedside --yes")
 @click.argument("application", type=click.Choice(APPLICATIONS))
 @click.option(
-    "--forget", is_flag=True, help="Begin with empty windows; read only admissions again."
+    "--forget",
+    is_flag=True,
+    help="Begin with empty windows; read only admissions and laboratory results again.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
@@ -38,12 +40,15 @@ def rebuild(application: str, forget: bool, yes: bool, as_json: bool) -> None:
     under the same ids.
 
     What comes of a reading is what came of it before, if the topics go back further than the
-    windows do: 32 hours.
+    windows do: 32 hours. A learner begins anew with the stays that the topic lessons still holds.
     """
     chosen = settings()
     app: VigilApp = importlib.import_module(f"streams.apps.{application}").app
-    admissions = catalogue(chosen).admissions.name
-    again = [admissions] if forget else sorted(app.batched_topics)
+    if forget and application != "bedside":
+        raise click.UsageError("--forget is about windows, which only bedside has: leave it out")
+    topics = catalogue(chosen)
+    facts = {topics.admissions.name, topics.labs.name}
+    again = sorted(app.batched_topics & facts if forget else app.batched_topics)
     asyncio.run(_refuse_while_workers_run(chosen, app.conf.id))
     if not yes:
         click.confirm(
