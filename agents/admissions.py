@@ -20,7 +20,7 @@ class AdmissionsAgent(FactsAgent):
     """Keeps `stays`."""
 
     def __init__(self, app: VigilApp, topics: Catalogue, stays: Stays, table: BatchTable) -> None:
-        super().__init__(app, topics, topics.admissions, _AdmissionRow, table)
+        super().__init__(app, topics, topics.admissions, _AdmissionRow, table, stays)
         self._stays = stays
 
     @override

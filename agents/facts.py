@@ -20,6 +20,7 @@ from streams.outbox import Outbox
 from streams.partitions import partition_of
 from streams.topics import Catalogue, Topic
 from streams.transport import Batch
+from tables.remembered import Remembered
 from tables.store import BatchTable
 
 __all__ = ["FactsAgent"]
@@ -34,14 +35,22 @@ class FactsAgent(ABC):
         topic: the one that the facts come on.
         row: msgspec struct of a fact.
         table: where they are kept.
+        remembered: what of them is in memory.
     """
 
     def __init__(
-        self, app: VigilApp, topics: Catalogue, topic: Topic, row: Any, table: BatchTable
+        self,
+        app: VigilApp,
+        topics: Catalogue,
+        topic: Topic,
+        row: Any,
+        table: BatchTable,
+        remembered: Remembered[Any],
     ) -> None:
         self._app, self._topics, self._topic, self._table = app, topics, topic, table
         self._decode = msgspec.json.Decoder(row).decode
         self._progress = Progress(app, topic)
+        self._remembered, self._assignment = remembered, -1
 
     @abstractmethod
     def keep(self, partition: int, key: bytes, fact: Any) -> bytes | None:
@@ -75,6 +84,11 @@ class FactsAgent(ABC):
     async def _keep(self, event: Any) -> None:
         batch: Batch = event.value
         partition = batch.tp.partition
+        if self._assignment != self._app.consumer.assignment_number:
+            # another worker may have kept more since; what is stored here is up to date again
+            self._assignment = self._app.consumer.assignment_number
+            for each in range(self._topic.partitions):
+                self._remembered.forget(each)
         outbox = Outbox(self._app.batch_producer)
         writes: dict[bytes, bytes | None] = {}
         for record in batch.records:

@@ -27,7 +27,7 @@ class LabsAgent(FactsAgent):
     """
 
     def __init__(self, app: VigilApp, topics: Catalogue, labs: Labs, table: BatchTable) -> None:
-        super().__init__(app, topics, topics.labs, _LabResultRow, table)
+        super().__init__(app, topics, topics.labs, _LabResultRow, table, labs)
         self._labs = labs
 
     @override
@@ -41,8 +41,8 @@ class LabsAgent(FactsAgent):
             metrics.labs.labels("implausible").inc()
             return None
         at_ms = round(fact.observed_at.timestamp() * 1000)
-        state = self._labs.add(partition, key, lab, at_ms, thousandths)
-        metrics.labs.labels("repeated" if state is None else "kept").inc()
+        state, new = self._labs.add(partition, key, lab, at_ms, thousandths)
+        metrics.labs.labels("kept" if new else "repeated").inc()
         return state
 
     @override

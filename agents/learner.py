@@ -11,6 +11,7 @@ them again.
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -42,7 +43,6 @@ __all__ = ["LearnerAgent"]
 
 log = logging.getLogger(__name__)
 
-_STATE = b"s"
 _WHO = "vigil learning"
 
 
@@ -51,13 +51,18 @@ class _State(msgspec.Struct, array_like=True):
 
     Attributes:
         snapshot: see `models.learner.Snapshot`.
-        stays: those that are in it since the snapshot before: patient and end.
+        stays: those that are in it since the last one that the broker surely has: patient, end.
         shadows: see `models.contest.Contest`.
     """
 
     snapshot: bytes
     stays: list[tuple[bytes, int]]
     shadows: list[bytes] = []
+
+
+def _state_key(champion: str) -> bytes:
+    """Each champion has a state: learning goes on where it was when one comes back."""
+    return b"s" + champion.encode()
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -95,6 +100,9 @@ class LearnerAgent:
         self._promoted: set[str] = set()
         self._asked_ms: int | None = None
         self._block: list[Due] = []
+        # stays that were learned, and how many of them the broker surely has marked
+        self._learned: list[tuple[bytes, int]] = []
+        self._forgotten = 0
         self._pending = self._new_pending()
         self._learner = Learner(champion)
         self._threshold = champion.threshold
@@ -131,14 +139,24 @@ class LearnerAgent:
         self._tell(outbox, writes)
         self._pending.sweep(writes)
         self._store(writes, outbox)
+        learned = len(self._learned)
         acks = await outbox.hand_over()
-        self._app.add_future(settle(self._app, acks, Work(event), self._table))
+        self._app.add_future(self._settle(acks, Work(event), self._assignment, learned))
         metrics.examples_waiting.set(len(self._pending))
         report_lag(self._app, batch.tp, batch.end)
+
+    async def _settle(self, acks: Any, work: Work, assignment: int, learned: int) -> None:
+        """Wait for the broker; what it has of learned stays need not be named again."""
+        if await settle(self._app, acks, work, self._table) and assignment == self._assignment:
+            self._forgotten = max(self._forgotten, learned)
 
     def _keep(self, record: Any, writes: dict[bytes, bytes | None], fresh: list[Example]) -> None:
         lesson = decode(record.value)
         patient = lesson.patient_id.encode()
+        at_ms = lesson.ended_at_ms if isinstance(lesson, StayEnd) else lesson.observed_at_ms
+        # it would make the labels of every patient due
+        if at_ms > record.timestamp + self._app.settings.future_tolerance_s * 1000:
+            raise ValueError("its time lies in the future")
         if isinstance(lesson, StayEnd):
             end = End(lesson.ended_at_ms, lesson.septic, lesson.onset_at_ms)
             self._pending.outcome(patient, end, writes)
@@ -156,9 +174,17 @@ class LearnerAgent:
     def _take(self, stay: Due, outbox: Outbox) -> None:
         """Give a stay that is due to the learner; with a full block, publish what was learned."""
         keys = [example_key(stay.patient, at_ms) for at_ms in stay.at_ms.tolist()]
-        stored = [value for value in self._table.load_all(0, keys) if value is not None]
-        examples = [lesson for v in stored if isinstance(lesson := decode(v), Example)]
+        stored = [decode(value) if value else None for value in self._table.load_all(0, keys)]
         self._block.append(stay)
+        # an older release may have kept examples of other features
+        usable = [
+            isinstance(lesson, Example) and lesson.features_version == FEATURES_VERSION
+            for lesson in stored
+        ]
+        if not any(usable):
+            return
+        stay = replace(stay, at_ms=stay.at_ms[np.array(usable)])
+        examples: list[Any] = [lesson for lesson, use in zip(stored, usable, strict=True) if use]
         patient, labels = stay.patient.decode(), stay.labels()
         features = np.stack([example.features for example in examples])
         due_ms = stay.end.ended_at_ms + self._pending.delay_ms
@@ -185,6 +211,8 @@ class LearnerAgent:
         if found or self._watch.is_due:
             self._watch.store(writes)
         every, now_ms = self._app.settings.retrain_days, self._pending.watermark_ms
+        if not self._pending.begun:
+            return
         if self._asked_ms is None:
             self._asked_ms = now_ms
         if every is not None and now_ms >= self._asked_ms + every * DAY_MS:
@@ -208,10 +236,11 @@ class LearnerAgent:
         for key in self._follower.releases.superfluous():
             outbox.add(self._topics.models.name, 0, key, None)
         block, self._block = self._block, []
-        names = [(stay.patient, stay.end.ended_at_ms) for stay in block]
+        self._learned += [(stay.patient, stay.end.ended_at_ms) for stay in block]
         # in this order, in one partition of the changelog
+        names = self._learned[self._forgotten :]
         state = _State(snapshot.encode(), names, self._contest.encode())
-        writes: dict[bytes, bytes | None] = {_STATE: _encode(state)}
+        writes: dict[bytes, bytes | None] = {_state_key(snapshot.champion): _encode(state)}
         self._pending.done(block, writes)
         self._store(writes, outbox)
         self._threshold = snapshot.threshold
@@ -222,6 +251,11 @@ class LearnerAgent:
     def _judge(self, outbox: Outbox) -> None:
         """Publish how challengers do; one that the rule lets pass takes over, if it may."""
         releases, now = self._follower.releases, self._now()
+        scoring = releases.active()
+        if scoring is not None and scoring.version.partition("+")[0] != self._champion:
+            return  # they are measured against a model that does not score
+        pointer = releases.pointer
+        past = {move.champion for move in pointer.history} if pointer is not None else set()
         for version, verdict in self._contest.verdicts().items():
             shadow = self._contest.shadows[version]
             figures = shadow.evidence().to_dict()
@@ -235,16 +269,18 @@ class LearnerAgent:
                 figures=figures | said,
             )
             self._send(outbox, record)
-            may = self._app.settings.promotion == "auto" and version not in self._promoted
+            # what a person has set back is not for the rule to promote again
+            may = self._app.settings.promotion == "auto" and version not in self._promoted | past
             if not (may and verdict.promote):
                 continue
             self._promoted.add(version)  # what is sent is read again a moment later
             challenger = releases.challengers[version]
             why = f"better in the shadow: {'; '.join(verdict.reasons)}"
             champion = challenger.model_copy(update={"kind": "champion", "why": why})
-            pointer = releases.promote(version, who=_WHO, why=why, at=now, evidence=figures)
+            moved = releases.promote(version, who=_WHO, why=why, at=now, evidence=figures)
             self._send(outbox, champion)
-            self._send(outbox, pointer)
+            self._send(outbox, moved)
+            outbox.add(self._topics.models.name, 0, key_of(challenger), None)
             log.warning("challenger %s takes over: %s", version, why)
 
     def _send(self, outbox: Outbox, record: Any) -> None:
@@ -264,28 +300,29 @@ class LearnerAgent:
         self._block = []
         self._pending = self._new_pending()
         self._pending.restore(self._table.scan(0))
-        stored = self._table.load(0, _STATE)
+        self._learned, self._forgotten, self._promoted = [], 0, set()
+        key = _state_key(champion.version)
+        stored = self._table.load(0, key)
         snapshot, shadows = None, []
         if stored is not None:
             state = _decode(stored)
-            # killed after the state was written and before they were taken out
-            writes: dict[bytes, bytes | None] = {}
+            # Killed after the state was written and before they were taken out. It is written
+            # again, too: the broker may not have it.
+            writes: dict[bytes, bytes | None] = {key: stored}
             self._pending.close(state.stays, writes)
+            self._learned = list(state.stays)
             self._store(writes, outbox)
             snapshot, shadows = Snapshot.decode(state.snapshot), state.shadows
-        if snapshot is not None and snapshot.champion != champion.version:
-            log.info("champion %s: learning starts anew from it", champion.version)
-            snapshot = None
         self._learner = Learner(champion, snapshot=snapshot)
         self._threshold = champion.threshold if snapshot is None else snapshot.threshold
         self._contest = Contest(champion.version, shadows)
         self._watch = Watch.restored(self._site, partial(self._table.load, 0))
 
     def _to_learn_on(self) -> ForestModel:
-        """The champion that the topic points to, without what was learned on it; else our own."""
-        pointer = self._follower.releases.pointer
-        if pointer is not None:
-            named = self._follower.releases.model(pointer.champion)
+        """The champion that scores, without what was learned on it; else our own."""
+        scoring = self._follower.releases.active()
+        if scoring is not None:
+            named = self._follower.releases.model(scoring.version.partition("+")[0])
             if isinstance(named, ForestModel):
                 return named
         return self._own

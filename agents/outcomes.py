@@ -4,6 +4,7 @@ from typing import Any
 
 from agents.vitals import VitalsAgent
 from agents.work import Work, finish
+from config.settings import Settings
 from streams.application import VigilApp
 from streams.deadletters import encode
 from streams.intake import record_bytes
@@ -42,7 +43,7 @@ class OutcomesAgent:
         outbox = Outbox(self._app.batch_producer)
         for record in batch.records:
             try:
-                key = _patient(record, self._app.settings.max_reading_bytes)
+                key = _patient(record, self._app.settings)
             except ValueError as error:
                 metrics.dead_letters.labels(record.topic).inc()
                 dead_letters = self._topics.dead_letters.name
@@ -58,11 +59,14 @@ class OutcomesAgent:
             work.done()
 
 
-def _patient(record: Any, max_bytes: int) -> bytes:
+def _patient(record: Any, settings: Settings) -> bytes:
     """Whose outcome it is; ValueError tells why it is none."""
-    if (size := record_bytes(record)) > max_bytes:
-        raise ValueError(f"too large: {size} bytes, at most {max_bytes}")
+    if (size := record_bytes(record)) > settings.max_reading_bytes:
+        raise ValueError(f"too large: {size} bytes, at most {settings.max_reading_bytes}")
     outcome = decode(record.value)
     if not isinstance(outcome, StayEnd):
         raise ValueError("not an outcome: it is not JSON")
+    # it would make the labels of every patient due
+    if outcome.ended_at_ms > record.timestamp + settings.future_tolerance_s * 1000:
+        raise ValueError("ended_at lies in the future")
     return outcome.patient_id.encode()

@@ -62,7 +62,10 @@ class Progress:
         left = seconds
         while not batch.stale:
             if tp not in consumer.assignment():
+                if left <= 0:
+                    return
                 await asyncio.sleep(_LOOK_AGAIN_S)
+                left -= _LOOK_AGAIN_S
                 continue
             try:
                 async with asyncio.timeout(_ANSWER_S):

@@ -1,8 +1,8 @@
 """Retraining that nobody had to ask for: after drift, or when it is due.
 
 Two commands in processes of their own, one after the other: ``vigil data collect`` makes a set of
-Two commands in processes of their own, one after the other: ``vigil data collect`` makes a set of
-in the shadow. Nothing of it runs in the event loop that learns.
+what the topic ``lessons`` has by now, ``vigil retrain`` trains a challenger on it, which then
+scores in the shadow. Nothing of it runs in the event loop that learns.
 """
 
 import asyncio
@@ -66,14 +66,18 @@ class Retraining:
         return done
 
     async def _run(self, *words: str) -> bool:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *self._command,
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *self._command,
+                *words,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+        except OSError as error:
+            log.error("vigil %s cannot be started: %s", words[0], error)
+            return False
         try:
             said, _ = await process.communicate()
         except asyncio.CancelledError:

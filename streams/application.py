@@ -37,10 +37,12 @@ class VigilApp(BatchApp):
     Attributes:
         settings: of this process.
         sizes: how many partitions each topic of the catalogue has.
+        prerequisites: set when what agents wait for at the start is there.
     """
 
     settings: Settings
     sizes: dict[str, int]
+    prerequisites: tuple[asyncio.Event, ...] = ()
 
     async def on_first_start(self) -> None:
         """Get the topics ready before anything subscribes to them."""
@@ -84,11 +86,12 @@ class VigilApp(BatchApp):
 
     @property
     def ready(self) -> bool:
-        """Whether partitions are assigned and tables recovered."""
+        """Whether partitions are assigned, tables recovered, and what agents wait for is there."""
         recovering = (
             self.rebalancing or self.in_recovery or not self.tables.recovery.completed.is_set()
         )
-        return not recovering and bool(self.consumer.assignment())
+        waits = any(not event.is_set() for event in self.prerequisites)
+        return not (recovering or waits) and bool(self.consumer.assignment())
 
 
 def new_app(name: str, settings: Settings) -> VigilApp:

@@ -63,6 +63,7 @@ class Follower:
         consumer = AIOKafkaConsumer(
             **self._settings.kafka_client(),
             enable_auto_commit=False,
+            auto_offset_reset="earliest",  # the topic was made anew
             max_partition_fetch_bytes=_MOST_BYTES,
         )
         tp = TopicPartition(self._topic, 0)

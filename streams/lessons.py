@@ -182,7 +182,7 @@ def _example(value: bytes) -> Example:
         found = _decode_example(value)
     except msgspec.ValidationError as error:
         raise ValueError(f"not an example: {error}") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"not MessagePack: {error}") from None
     if len(found.x) % 8:
         raise ValueError(f"not an example: x is {len(found.x)} bytes, not a multiple of 8")
@@ -202,7 +202,7 @@ def _stay_end(value: bytes) -> StayEnd:
         row: Any = _decode_outcome(value)
     except msgspec.ValidationError as error:
         raise ValueError(f"not an outcome: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from None
     if row.septic and row.onset_at is None:
         raise ValueError("not an outcome: septic without onset_at")

@@ -69,8 +69,10 @@ class Labs(Remembered[Results]):
 
     def add(
         self, partition: int, key: bytes, lab: int, at_ms: int, thousandths: int
-    ) -> bytes | None:
-        """Take in a result; return the state to be stored, None where it is known already.
+    ) -> tuple[bytes, bool]:
+        """Take in a result; return the state to be stored, and whether the result is new.
+
+        One that is known is stored again: the first time it may not have got to the broker.
 
         Args:
             partition: of the patient.
@@ -84,12 +86,12 @@ class Labs(Remembered[Results]):
         rows = had.rows
         same = (rows[:, LAB] == lab) & (rows[:, AT_MS] == at_ms) & (rows[:, VALUE] == thousandths)
         if same.any():
-            return None
+            return _encode(had), False
         place = int(np.searchsorted(_order(rows), _order(np.array([[lab, at_ms]])), "right")[0])
         rows = np.insert(rows, place, [lab, at_ms, thousandths, had.arrived], axis=0)
         results = Results(_pruned(rows), had.arrived + 1)
         self.put(partition, key, results)
-        return _encode(results)
+        return _encode(results), True
 
     def discharge(self, partition: int, key: bytes) -> None:
         """Forget a patient; the stored state is to be deleted."""

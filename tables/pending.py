@@ -135,6 +135,11 @@ class Pending:
         """Count the examples that wait."""
         return sum(len(patient.times) for patient in self._patients.values())
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything has come yet."""
+        return self.watermark_ms > _NEVER
+
     def restore(self, stored: Iterable[tuple[bytes, bytes]]) -> None:
         """Take in what an earlier learner has stored; keys of others are passed over."""
         for key, value in stored:
@@ -151,6 +156,8 @@ class Pending:
                 known = self._patient(rest)
                 known.taken_ms = known.done_ms = _decode_time(value)
                 self._pass(known.done_ms)
+        for known in self._patients.values():  # what was to be deleted with its stay, and was not
+            known.times = {at for at in known.times if at > known.done_ms}
 
     def example(self, patient: bytes, at_ms: int, value: bytes, writes: Writes) -> bool:
         """Take in an example; tell whether it is new.
@@ -163,7 +170,11 @@ class Pending:
         """
         self._pass(at_ms)
         known = self._patient(patient)
-        if at_ms <= known.taken_ms or at_ms in known.times:
+        if at_ms in known.times:  # written again: the first time it may not have got to the broker
+            writes[example_key(patient, at_ms)] = value
+        elif at_ms <= known.done_ms:
+            writes[example_key(patient, at_ms)] = None
+        if at_ms in known.times or at_ms <= known.taken_ms:
             self.counts.repeated += 1
             return False
         known.times.add(at_ms)
@@ -175,11 +186,17 @@ class Pending:
         """Take in an outcome; one of the same stay takes its place. Tell whether it is new."""
         self._pass(end.ended_at_ms)
         known = self._patient(patient)
+        key = _END + patient + _packed(end.ended_at_ms)
+        if known.ends.get(end.ended_at_ms) == end:
+            writes[key] = _encode(end)
+        elif end.ended_at_ms <= known.done_ms:
+            writes[key] = None
+            writes[_DONE + patient] = _encode(known.done_ms)
         if end.ended_at_ms <= known.taken_ms or known.ends.get(end.ended_at_ms) == end:
             self.counts.repeated += 1
             return False
         self._wait(patient, end)
-        writes[_END + patient + _packed(end.ended_at_ms)] = _encode(end)
+        writes[key] = _encode(end)
         self.counts.outcomes += 1
         return True
 

@@ -115,6 +115,7 @@ def build(settings: Settings, model: RiskModel) -> VigilApp:
 
     follower = Follower(settings, topics.models.name, swap)
     app.task(follower.follow)
+    app.prerequisites = (follower.ready,)
 
     # vitals, vitals.routed → recommendations
     score = VitalsAgent(app, topics, bedside, window_table, admit, chart, follower.ready)

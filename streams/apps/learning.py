@@ -45,6 +45,7 @@ def build(settings: Settings, champion: ForestModel) -> VigilApp:
     learner = LearnerAgent(app, topics, table, follower, champion, retraining)
     app.agent(app.batch_topic(topics.lessons.name), name="learn")(learner.run)
     app.task(follower.follow)
+    app.prerequisites = (follower.ready,)
     app.task(retraining.keep)
     return app
 

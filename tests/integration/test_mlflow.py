@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from models.dataset import featurise
 from models.publish import Published, publish
 from models.registry import ModelError, load_champion, load_model
+from models.search import matrix_of
 from models.tracking import EXPERIMENT, connect, session
 from models.training import Options, Trained, train
 from streams.commands.train import train as train_command
@@ -57,7 +58,7 @@ def test_mlflow_loads_the_champion_as_a_pipeline_that_says_the_same(
         mlflow.set_tracking_uri(store[0])
         pipeline = mlflow.sklearn.load_model("models:/vigil-sepsis@champion")
     assert list(pipeline.named_steps) == ["imputer", "scaler", "model"]
-    found = pipeline.predict_proba(trained.data.X)[:, 1]
+    found = pipeline.predict_proba(matrix_of(trained.data, trained.model.features))[:, 1]
     wanted = trained.model.score(trained.data.X).probability
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 

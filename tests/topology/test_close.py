@@ -63,6 +63,8 @@ async def test_an_outcome_follows_the_readings_that_the_broker_holds(bench: Benc
         (b"{", "not JSON"),
         (b"\x81\xa1v\x01", "not an example"),
         (_outcome(septic=True), "septic without onset_at"),
+        (_outcome(ended_at=iso(NOW_MS + 3_600_000)), "ended_at lies in the future"),
+        (_outcome()[:-1] + b',"x":' + b"[" * 5000 + b"]" * 5000 + b"}", "not JSON"),
         (None, "no value"),
     ],
 )
@@ -75,3 +77,12 @@ async def test_what_is_no_outcome_is_a_dead_letter_with_its_reason(
     assert reason in json.loads(letter["value"])["reason"]
     assert event.acked
     assert not _lessons(bench)
+
+
+async def test_an_outcome_on_a_partition_that_vitals_does_not_have_waits_for_nobody() -> None:
+    bench = Bench()
+    bench.app.sizes[bench.topics.vitals.name] = 1
+    bench.consumer.assigned.discard(TP(bench.topics.vitals.name, 1))
+    async with asyncio.timeout(20):
+        await bench.feed(bench.close, [record("outcomes", 0, _outcome(), KEY, partition=1)])
+    assert _lessons(bench)

@@ -26,8 +26,8 @@ from models.release_records import (
 )
 from models.releases import Releases
 from streams.events import DriftEvent
-from streams.lessons import encode_example
-from tests.helpers import HOUR, T0
+from streams.lessons import FEATURES_VERSION, encode_example
+from tests.helpers import DAY, HOUR, T0
 from tests.topology.driver import Bench, Table, record
 
 pytestmark = pytest.mark.topology
@@ -61,18 +61,33 @@ class School(Bench):
 
     async def teach(self, *values: bytes | None) -> None:
         """Give lessons, and read what came of them."""
-        records = [record("lessons", i, value, b"k") for i, value in enumerate(values)]
+        records = [
+            record("lessons", i, value, b"k", timestamp=SENT) for i, value in enumerate(values)
+        ]
         known = len(self.bench_sent())
         await self.feed(self.learn, records)
         for offset, sent in enumerate(self.bench_sent()[known:], known):
             self.releases.take(sent["key"], sent["value"], offset)
+
+    def lose_disk(self, *, from_record: int = 0, to_record: int | None = None) -> None:
+        """Have a learner elsewhere, with what the changelog has; some of it never got there."""
+        sent = self.producer.sent[self.table.changelog]
+        kept = sent if to_record is None else sent[:from_record] + sent[to_record:]
+        self.table.rows.clear()
+        for each in kept:
+            if each["value"] is None:
+                self.table.rows.pop((0, each["key"]), None)
+            else:
+                self.table.rows[0, each["key"]] = each["value"]
+        self.start()
 
     def bench_sent(self) -> list[dict[str, Any]]:
         return self.sent(self.topics.models)
 
     def published(self) -> list[Any]:
         """Records of the topic ``models``."""
-        return [ModelEvent.model_validate_json(s["value"]).root for s in self.bench_sent()]
+        values = [sent["value"] for sent in self.bench_sent()]
+        return [ModelEvent.model_validate_json(v).root for v in values if v is not None]
 
     def drift(self) -> list[DriftEvent]:
         """What was told of drift."""
@@ -110,6 +125,9 @@ def _stays(patients: list[str]) -> list[bytes]:
         lessons.append(_end(patient, 2, septic=i % 7 == 0))
     return lessons
 
+
+#: When lessons were sent: after everything that they tell of.
+SENT = T0 + 100 * DAY
 
 LATER = _example("later", 14)
 
@@ -173,7 +191,7 @@ async def test_a_learner_killed_before_learned_stays_were_taken_out_does_not_lea
     (layer,) = school.layers()
     # the state has reached the changelog, what follows it has not
     school.table.rows = before | {
-        at: value for at, value in school.table.rows.items() if at[1] == b"s"
+        at: value for at, value in school.table.rows.items() if at[1][:1] == b"s"
     }
     school.start()
     await school.teach(LATER, *_stays(LEARNED[60:]), LATER)
@@ -286,3 +304,114 @@ async def test_a_challenger_that_the_rule_lets_pass_takes_over_only_where_it_may
     assert pointer is not None
     assert (pointer.champion == "rival") == taken_over
     assert sum(isinstance(record, ModelPointer) for record in school.published()) == 1 + taken_over
+
+
+async def test_lessons_that_come_again_get_to_the_changelog_that_lacks_them(
+    school: School,
+) -> None:
+    every = _stays(LEARNED)
+    lessons, rest = every[:60], every[60:]
+    await school.teach(*lessons)
+    never_sent = len(school.producer.sent[school.table.changelog])
+    school.start()  # killed before the broker had it, with the disk as it was
+    await school.teach(*lessons)
+    school.lose_disk(to_record=never_sent)
+    await school.teach(*rest, LATER)
+    whole = School(school.settings)
+    await whole.teach(*every, LATER)
+    assert [layer.values for layer in school.layers()] == [layer.values for layer in whole.layers()]
+
+
+async def test_two_blocks_that_the_broker_never_had_are_not_learned_twice(school: School) -> None:
+    lessons = _stays(LEARNED)
+    await school.teach(*lessons)
+    begun = len(school.producer.sent[school.table.changelog])
+    await school.teach(LATER)
+    ended = len(school.producer.sent[school.table.changelog])
+    assert [layer.stays for layer in school.layers()] == [50, 100]
+    school.start()  # killed before the broker had what came of it, with the disk as it was
+    await school.teach(LATER)
+    school.lose_disk(from_record=begun, to_record=ended)
+    more = [p for p in (f"q{i}" for i in range(200)) if not held_out(p)][:20]
+    await school.teach(*_stays(more), LATER)
+    assert [layer.stays for layer in school.layers()] == [50, 100, 150]
+
+
+async def test_a_lesson_from_the_future_is_a_dead_letter_and_makes_no_label_due(
+    school: School,
+) -> None:
+    await school.teach(*_stays(LEARNED[:60]), _end("ahead", 24 * 365 * 70))
+    (letter,) = school.sent(school.topics.dead_letters)
+    assert json.loads(letter["value"])["reason"] == "its time lies in the future"
+    assert not school.layers()
+
+
+async def test_examples_that_an_older_release_kept_are_not_learned(school: School) -> None:
+    lessons = _stays(LEARNED[:60])
+    await school.teach(*lessons)
+    for (partition, key), value in school.table.rows.items():
+        if key[:1] == b"e":
+            old = value.replace(FEATURES_VERSION.encode(), b"0" * 12)
+            school.table.rows[partition, key] = old
+    school.start()
+    await school.teach(LATER)
+    assert not school.layers()
+    assert school.failed is None
+
+
+async def test_a_pointer_that_cannot_be_followed_leaves_the_learner_with_what_scores(
+    school: School,
+) -> None:
+    await school.teach(LATER)
+    now = school.published()[0].created_at
+    pointer = school.releases.promote("nowhere", at=now, who="a", why="b")
+    school.releases.take(key_of(pointer), pointer.model_dump_json().encode(), 1000)
+    await school.teach(*_stays(LEARNED[:60]), _example("later", 15))
+    assert [layer.champion for layer in school.layers()] == [CHAMPION.version]
+
+
+async def test_a_champion_that_comes_back_goes_on_where_its_learning_was(school: School) -> None:
+    await school.teach(*_stays(LEARNED[:60]), LATER)
+    now, audit = school.layers()[0].created_at, {"who": "a person", "why": "a try"}
+    files = model_files(replace(CHAMPION, version="other"))
+    champion = ModelRecord.of(
+        files, kind="champion", site="default", version="other", created_at=now, **audit
+    )
+    released = [champion, school.releases.promote("other", at=now, **audit)]
+    for offset, each in enumerate(released, 1000):
+        school.releases.take(key_of(each), each.model_dump_json().encode(), offset)
+    await school.teach(_example("later", 15))
+    back = school.releases.roll_back(at=now, **audit)
+    school.releases.take(key_of(back), back.model_dump_json().encode(), 2000)
+    await school.teach(*_stays(LEARNED[60:]), _example("later", 16))
+    assert [(layer.champion, layer.version) for layer in school.layers()] == [
+        (CHAMPION.version, "1"),
+        (CHAMPION.version, "2"),
+    ]
+
+
+async def test_what_a_person_has_set_back_the_rule_does_not_promote_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    school = School(Settings(broker="nowhere:1", partitions=2, promotion="auto"))
+    await school.teach(LATER)
+    now = school.published()[0].created_at
+    audit = {"who": "a person", "why": "it pages too often"}
+    rival = _challenger("rival", 0.0, now)
+    champion = rival.model_copy(update={"kind": "champion"})
+    monkeypatch.setattr("models.contest.judge", lambda evidence: Verdict(True, ("it is better",)))
+    for offset, make in enumerate(
+        (
+            lambda: champion,
+            lambda: school.releases.promote("rival", at=now, **audit),
+            lambda: school.releases.roll_back(at=now, **audit),
+            lambda: rival,
+        ),
+        1000,
+    ):
+        each = make()
+        school.releases.take(key_of(each), each.model_dump_json().encode(), offset)
+    await school.teach(*_stays(LEARNED), _example("later", 15))
+    assert any(isinstance(record, ShadowRecord) for record in school.published())
+    moves = [record.action for record in school.published() if isinstance(record, ModelPointer)]
+    assert moves == ["start"]

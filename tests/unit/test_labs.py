@@ -36,9 +36,7 @@ class Store:
         return Labs(lambda _, keys: [self.states.get(key) for key in keys], capacity=9)
 
     def add(self, lab: int, at_ms: int, value: float, key: bytes = b"a") -> None:
-        state = self.labs.add(0, key, lab, at_ms, round(value * LAB_SCALE))
-        if state is not None:
-            self.states[key] = state
+        self.states[key], _ = self.labs.add(0, key, lab, at_ms, round(value * LAB_SCALE))
 
     def features(
         self, at_ms: int, seen: int = FOREVER, labs: Labs | None = None
@@ -145,7 +143,7 @@ def test_a_patient_without_any_result_is_not_one_whose_laboratory_found_nothing(
 
 def test_the_same_result_again_changes_nothing_and_a_corrected_one_counts(store: Store) -> None:
     store.add(LACTATE, T0, 1.0)
-    assert store.labs.add(0, b"a", LACTATE, T0, 1000) is None
+    assert store.labs.add(0, b"a", LACTATE, T0, 1000) == (store.states[b"a"], False)
     assert store.features(T0)["lactate_count_24h"] == 1
     store.add(LACTATE, T0, 7.0)
     assert store.features(T0)["lactate"] == 7.0
