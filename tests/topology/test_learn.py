@@ -400,17 +400,12 @@ async def test_what_a_person_has_set_back_the_rule_does_not_promote_again(
     rival = _challenger("rival", 0.0, now)
     champion = rival.model_copy(update={"kind": "champion"})
     monkeypatch.setattr("models.contest.judge", lambda evidence: Verdict(True, ("it is better",)))
-    for offset, make in enumerate(
-        (
-            lambda: champion,
-            lambda: school.releases.promote("rival", at=now, **audit),
-            lambda: school.releases.roll_back(at=now, **audit),
-            lambda: rival,
-        ),
-        1000,
-    ):
-        each = make()
+    released: list[Any] = [champion, rival]
+    released.append(school.releases.promote("rival", at=now, **audit))
+    for offset, each in enumerate(released, 1000):
         school.releases.take(key_of(each), each.model_dump_json().encode(), offset)
+    back = school.releases.roll_back(at=now, **audit)
+    school.releases.take(key_of(back), back.model_dump_json().encode(), 2000)
     await school.teach(*_stays(LEARNED), _example("later", 15))
     assert any(isinstance(record, ShadowRecord) for record in school.published())
     moves = [record.action for record in school.published() if isinstance(record, ModelPointer)]
