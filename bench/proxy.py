@@ -10,6 +10,8 @@ from contextlib import suppress
 __all__ = ["Proxy"]
 
 _CHUNK = 65_536
+#: Turns of the loop from an accepted connection to its task, and some to spare.
+_ACCEPTING = 16
 
 
 class Proxy:
@@ -34,9 +36,15 @@ class Proxy:
 
     async def cut(self) -> None:
         """Break all connections and refuse new ones, as when a cable is pulled."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            # No more are accepted; those that were a moment ago come to their tasks first: asyncio
+            # drops a connection on the floor whose server is closed before it is made.
+            for listening in server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            for _ in range(_ACCEPTING):
+                await asyncio.sleep(0)
+            server.close()
         for writer in list(self._open):
             writer.transport.abort()
         self._passing.set()
@@ -62,17 +70,21 @@ class Proxy:
             self._server = await asyncio.start_server(self._connect, self._host, self._front)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends = [writer]
         self._open.add(writer)
         try:
+            if self._server is None:  # cut while it was accepted
+                return
             there, here = await asyncio.open_connection(self._host, self._back)
+            ends.append(here)
+            self._open.add(here)
+            await asyncio.gather(self._pass(reader, writer, here), self._pass(there, here, writer))
         except OSError:
-            # the broker is down: what connects there directly is refused as well
-            writer.transport.abort()
-            self._open.discard(writer)
-            return
-        self._open.add(here)
-        await asyncio.gather(self._pass(reader, writer, here), self._pass(there, here, writer))
-        self._open -= {writer, here}
+            pass  # the broker is down: what connects there directly is refused as well
+        finally:
+            for end in ends:
+                end.transport.abort()
+            self._open.difference_update(ends)
 
     async def _pass(
         self, source: asyncio.StreamReader, sender: asyncio.StreamWriter, to: asyncio.StreamWriter
