@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     topic_lessons: str = "lessons"
     topic_models: str = "models"
     topic_drift: str = "drift"
+    topic_alerts_raised: str = "alerts.raised"
+    topic_alerts_acknowledged: str = "alerts.acknowledged"
+    topic_alerts_silences: str = "alerts.silences"
+    topic_delivery_receipts: str = "delivery.receipts"
+    topic_alerts: str = "alerts"
+    topic_audit: str = "audit"
 
     # learning
     learning: bool = Field(

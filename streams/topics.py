@@ -16,6 +16,14 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from pydantic import BaseModel
 
 from config.settings import Settings
+from streams.alert_events import (
+    Acknowledgement,
+    AlertChange,
+    AuditEntry,
+    RaisedEvent,
+    Receipt,
+    Silence,
+)
 from streams.events import (
     Admission,
     DeadLetter,
@@ -33,6 +41,8 @@ __all__ = ["Catalogue", "Difference", "Topic", "TopicError", "catalogue", "ensur
 log = logging.getLogger(__name__)
 
 DAY_MS = 86_400_000
+
+Key = Literal["patient_id", "model", "alert_id", "silence_id"]
 
 
 class TopicError(RuntimeError):
@@ -58,7 +68,7 @@ class Topic:
 
     role: str
     name: str
-    key: Literal["patient_id", "model"] | None
+    key: Key | None
     model: type[BaseModel] | None
     partitions: int
     direction: Literal["in", "out", "internal"]
@@ -82,6 +92,12 @@ class Catalogue:
     lessons: Topic
     models: Topic
     drift: Topic
+    alerts_raised: Topic
+    alerts_acknowledged: Topic
+    alerts_silences: Topic
+    delivery_receipts: Topic
+    alerts: Topic
+    audit: Topic
 
     def __iter__(self):  # type: ignore[no-untyped-def]  # a dataclass with slots has no typed iter
         """Iterate over the topics in the order in which they are declared."""
@@ -97,7 +113,7 @@ def catalogue(settings: Settings) -> Catalogue:
         about: str,
         model: type[BaseModel] | None,
         *,
-        key: Literal["patient_id", "model"] | None = "patient_id",
+        key: Key | None = "patient_id",
         partitions: int = settings.partitions,
         ordered: bool = False,
         **config: str,
@@ -191,6 +207,60 @@ def catalogue(settings: Settings) -> Catalogue:
             key=None,
             partitions=1,
             retention_ms=quarter,
+        ),
+        # Who is paged depends on who was paged before: all that the pager reads has one order.
+        alerts_raised=topic(
+            "alerts_raised",
+            "internal",
+            "Who has to be looked at, by whom it was found; and how many patients are watched.",
+            RaisedEvent,
+            key="alert_id",
+            ordered=True,
+            retention_ms=quarter,
+        ),
+        alerts_acknowledged=topic(
+            "alerts_acknowledged",
+            "in",
+            "Answers of people to alerts.",
+            Acknowledgement,
+            key="alert_id",
+            ordered=True,
+            retention_ms=quarter,
+        ),
+        alerts_silences=topic(
+            "alerts_silences",
+            "in",
+            "When nobody is to be paged about what.",
+            Silence,
+            key="silence_id",
+            ordered=True,
+            cleanup_policy="compact",
+        ),
+        delivery_receipts=topic(
+            "delivery_receipts",
+            "internal",
+            "What providers say later of messages that they took.",
+            Receipt,
+            key=None,
+            ordered=True,
+            retention_ms=week,
+        ),
+        alerts=topic(
+            "alerts",
+            "out",
+            "Every change in the life of an alert and of each page.",
+            AlertChange,
+            key="alert_id",
+            retention_ms=quarter,
+        ),
+        audit=topic(
+            "audit",
+            "out",
+            "The same as ids and hashes, each entry bound to the one before; kept for good.",
+            AuditEntry,
+            key=None,
+            ordered=True,
+            retention_ms="-1",
         ),
     )
 
