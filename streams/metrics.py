@@ -83,6 +83,26 @@ class Metrics:
         self.release_problems = Gauge(
             "vigil_model_problems", "Records of models that are not applied", registry=registry
         )
+        #: Alerts and pages on their way: open, queued, sending, in_doubt.
+        self.paging = Gauge(
+            "vigil_paging", "Alerts that are open, and pages on their way", ["state"],
+            registry=registry,
+        )  # fmt: skip
+        #: Changes of alerts and pages.
+        self.alert_changes = Counter(
+            "vigil_alert_changes", "Changes, by the state they led to", ["state"],
+            registry=registry,
+        )  # fmt: skip
+        #: Requests to providers: accepted, refused, busy, indoubt.
+        self.messages = Counter(
+            "vigil_messages", "Requests to providers, by what became of them",
+            ["channel", "outcome"], registry=registry,
+        )  # fmt: skip
+        #: From the Kafka time of the reading that crossed the line to the request at the provider.
+        self.paging_latency = Histogram(
+            "vigil_paging_latency_seconds", "Reading produced to page requested",
+            buckets=_LATENCY, registry=registry,
+        )  # fmt: skip
         #: 1 for the model that scores.
         self.model = Gauge(
             "vigil_model_info", "The champion", ["name", "version"], registry=registry

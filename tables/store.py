@@ -78,15 +78,27 @@ class BatchTable:
         The local copy may then be ahead of the changelog and of the committed offsets. That is
         safe where a state knows which readings it has seen, as `tables.windows` does.
         """
-        if not writes:
-            return
+        if writes:
+            self.announce(partition, writes, outbox)
+            self.apply(partition, writes)
+
+    def announce(
+        self, partition: int, writes: Sequence[tuple[bytes, bytes | None]], outbox: Outbox
+    ) -> None:
+        """Put the changelog records into the outbox and leave the local copy as it is.
+
+        For state that must not be ahead of the broker: `apply` it when the broker has them.
+        """
+        outbox.extend(self.changelog, partition, writes)
+
+    def apply(self, partition: int, writes: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Write keys to the local copy."""
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in writes:
             if value is None:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        outbox.extend(self.changelog, partition, writes)
         self.table.data._db_for_partition(partition).write(batch)
 
     def stored(self, partition: int, delivered: dict[tuple[str, int], int]) -> None:

@@ -1,0 +1,336 @@
+"""Alerts → people: the path from an alert to somebody who has accepted it.
+
+    alerts.raised, alerts.acknowledged, alerts.silences, delivery.receipts
+      → pager → alerts, audit
+              ↔ pages
+              → provider → SMS, e-mail
+
+One worker has the one partition of each topic, so there is one pager. What the broker does not have
+has not happened: changes are told first, then stored, then acted on. A pager that is killed in
+between tells them again, with the ids that they had.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from faust.types import TP
+from pydantic import ValidationError
+
+from agents.work import Work, finish
+from config.clock import from_ms, now_ms, to_ms
+from config.policy import Policy
+from streams.alert_events import (
+    Acknowledgement,
+    AlertChange,
+    AlertRaised,
+    AlertResolved,
+    RaisedEvent,
+    Receipt,
+    Silence,
+)
+from streams.application import VigilApp, report_lag
+from streams.audit import Chain, newest
+from streams.deadletters import encode
+from streams.delivery.message import Channel, FindError, InDoubt, Message, Provider
+from streams.metrics import metrics
+from streams.outbox import Outbox
+from streams.partitions import partition_of
+from streams.topics import Catalogue
+from streams.transport import Batch
+from tables.alert_book import Change
+from tables.alert_rows import Alert, Quiet
+from tables.pager import Pager
+from tables.pages import Sending
+from tables.store import BatchTable
+
+__all__ = ["PagerAgent"]
+
+log = logging.getLogger(__name__)
+
+#: How often it is looked what is due: escalations are exact to the second.
+_LOOK_AGAIN_S = 0.25
+#: A provider that has a message shows it under a time that its own clock gave.
+_CLOCKS_DIFFER_MS = 10 * 60_000
+
+
+class PagerAgent:
+    """Takes alerts and answers, and pages people.
+
+    Args:
+        app: the application.
+        topics: all of them.
+        table: of one partition.
+        policy: who is paged.
+        providers: by channel.
+    """
+
+    def __init__(
+        self,
+        app: VigilApp,
+        topics: Catalogue,
+        table: BatchTable,
+        policy: Policy,
+        providers: Mapping[Channel, Provider],
+    ) -> None:
+        self._app, self._topics, self._table = app, topics, table
+        self._policy, self._providers = policy, providers
+        self._turn = asyncio.Lock()
+        self._assignment = -1
+        self._pager = self._new_pager()
+        self._chain = Chain()
+        self._produced: dict[str, int] = {}
+
+    async def run(self, stream: Any) -> None:
+        """Take a batch, do what follows from it."""
+        async for event in stream.noack().events():
+            if await self._app.consumer.begin(event.value):
+                try:
+                    await self._take(event)
+                except Exception as error:
+                    await self._app.fail(error)
+
+    async def keep(self) -> None:
+        """Do what is due by time; runs beside the agent."""
+        while not self._app.should_stop:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            if self._is_mine:
+                try:
+                    async with self._turn:
+                        if self._is_mine:
+                            await self._go_on(Outbox(self._app.batch_producer))
+                except Exception as error:
+                    await self._app.fail(error)
+
+    async def close(self) -> None:
+        """Let go of the providers."""
+        for provider in set(self._providers.values()):
+            with suppress(Exception):
+                await provider.close()
+
+    # -- what comes in
+
+    async def _take(self, event: Any) -> None:
+        batch: Batch = event.value
+        async with self._turn:
+            outbox = Outbox(self._app.batch_producer)
+            await self._resume()
+            for record in batch.records:
+                try:
+                    self._read(record)
+                except ValueError as error:
+                    metrics.dead_letters.labels(record.topic).inc()
+                    name = self._topics.dead_letters.name
+                    outbox.add(name, 0, None, encode(record, _reason(error)))
+            if await self._go_on(outbox):
+                Work(event).done()
+                report_lag(self._app, batch.tp, batch.end)
+
+    def _read(self, record: Any) -> None:
+        topics, wall_ms = self._topics, now_ms()
+        if record.topic == topics.alerts_raised.name:
+            self._raised(record, wall_ms)
+        elif record.topic == topics.alerts_acknowledged.name:
+            ack = Acknowledgement.model_validate_json(record.value or b"")
+            at_ms = to_ms(ack.at)
+            if not self._pager.acknowledged(ack.alert, ack.answer, ack.by, at_ms, wall_ms):
+                raise ValueError("there is no such alert, or it is over for long")
+        elif record.topic == topics.alerts_silences.name:
+            self._silence(record, wall_ms)
+        else:
+            receipt = Receipt.model_validate_json(record.value or b"")
+            now = self._pager.now(wall_ms)
+            self._pager.pages.receipt(
+                receipt.provider_id, receipt.status, receipt.error_code, now, wall_ms
+            )
+
+    def _raised(self, record: Any, wall_ms: int) -> None:
+        raised = RaisedEvent.model_validate_json(record.value or b"").root
+        if isinstance(raised, AlertRaised):
+            episode_ms = None if raised.episode_at is None else to_ms(raised.episode_at)
+            alert = Alert(
+                raised.alert_id,
+                "",
+                raised.kind,
+                raised.tier,
+                raised.subject,
+                to_ms(raised.raised_at),
+                raised.patient_id,
+                raised.unit_id,
+                episode_ms,
+            )
+            if raised.produced_at is not None:
+                self._produced[alert.alert_id] = to_ms(raised.produced_at)
+            self._pager.raised(alert, wall_ms, higher=raised.higher)
+        elif isinstance(raised, AlertResolved):
+            self._pager.resolved(
+                raised.patient_id, to_ms(raised.episode_at), to_ms(raised.at), wall_ms
+            )
+        else:
+            self._pager.passes(to_ms(raised.at), wall_ms)
+            self._pager.budget.census(raised.unit_id, raised.partition, raised.patient_hours)
+
+    def _silence(self, record: Any, wall_ms: int) -> None:
+        if record.value is not None:
+            read = Silence.model_validate_json(record.value)
+            silence = Quiet(
+                read.silence_id, read.kind, read.unit_id, read.tiers, read.starts_at, read.ends_at
+            )
+            self._pager.silence(silence.silence_id, silence, wall_ms)
+        elif record.key is not None:
+            self._pager.silence(record.key.decode(), None, wall_ms)
+
+    # -- what goes out
+
+    async def _go_on(self, outbox: Outbox) -> bool:
+        """Tell and store what has changed, then act; False where a rebalance came first."""
+        await self._resume()
+        wall_ms = now_ms()
+        self._pager.advance(wall_ms)
+        sendings = self._pager.pages.claim(self._pager.now(wall_ms), wall_ms)
+        doubts = self._pager.pages.doubtful(wall_ms)
+        changes, writes = self._pager.drain()
+        for change in changes:
+            self._tell(change, outbox)
+        if await finish(self._app, await outbox.hand_over()) is None:
+            self._assignment = -1  # what is in memory is ahead of what is stored
+            return False
+        stored = list(writes.items())
+        self._table.announce(0, stored, outbox)
+        delivered = await finish(self._app, await outbox.hand_over())
+        if delivered is None:
+            self._assignment = -1
+            return False
+        if stored and self._is_mine:
+            self._table.apply(0, stored)
+            self._table.stored(0, delivered)
+        for sending in sendings:
+            self._app.add_future(self._send(sending, self._assignment))
+        for known, message, since_ms in doubts:
+            self._app.add_future(self._ask(known, message, since_ms))
+        if changes:
+            for state, count in self._pager.counts().items():
+                metrics.paging.labels(state).set(count)
+        return True
+
+    def _tell(self, change: Change, outbox: Outbox) -> None:
+        alert, page = change.alert, change.page
+        told = AlertChange.model_validate(
+            {
+                "change_id": change.change_id,
+                "alert_id": alert.alert_id,
+                "reference": alert.reference,
+                "kind": alert.kind,
+                "tier": alert.tier,
+                "state": change.state,
+                "at": from_ms(change.at_ms),
+                "subject": alert.subject,
+                "patient_id": alert.patient_id,
+                "unit_id": alert.unit_id,
+                "contact": change.by if page is None else page.contact,
+                "channel": change.channel,
+                "step": alert.step if page is None else page.step,
+                "possible_repeat": change.possible_repeat,
+                "detail": change.detail,
+            }
+        )
+        value = told.model_dump_json().encode()
+        key, name = alert.alert_id.encode(), self._topics.alerts.name
+        outbox.add(name, partition_of(key, self._app.sizes[name]), key, value)
+        outbox.add(self._topics.audit.name, 0, None, self._chain.entry(told, value))
+        metrics.alert_changes.labels(change.state).inc()
+
+    # -- to and from providers
+
+    async def _send(self, sending: Sending, assignment: int) -> None:
+        """Hand a message to its provider, and note what became of it."""
+        await self._app.lease.sending()
+        if assignment != self._app.consumer.assignment_number:
+            return  # it is in doubt for whoever has the alerts now
+        self._measure(sending)
+        try:
+            outcome = await self._providers[sending.channel].send(sending.message)
+        except Exception as error:
+            log.exception("a provider failed in a way that is not its own")
+            outcome = InDoubt(type(error).__name__)
+        metrics.messages.labels(sending.channel, type(outcome).__name__.lower()).inc()
+        wall_ms = now_ms()
+        await self._note(
+            lambda: self._pager.pages.settled(
+                sending, outcome, self._pager.now(wall_ms), wall_ms
+            )
+        )
+
+    def _measure(self, sending: Sending) -> None:
+        for known in sending.pages:
+            produced_ms = self._produced.pop(self._pager.alert_of(known), None)
+            if produced_ms is not None:
+                metrics.paging_latency.observe(max(0, now_ms() - produced_ms) / 1000)
+
+    async def _ask(self, known: str, message: Message, since_ms: int) -> None:
+        """Ask a provider whether it has a page."""
+        since = from_ms(since_ms - _CLOCKS_DIFFER_MS)
+        try:
+            provider_id = await self._providers[message.channel].find(message, since)
+        except FindError as error:
+            log.warning("a page stays in doubt: %s", error)
+            await self._note(
+                lambda: self._pager.pages.untold(known, self._pager.now(now_ms()), now_ms())
+            )
+            return
+        await self._note(
+            lambda: self._pager.pages.answered(
+                known, provider_id, self._pager.now(now_ms()), now_ms()
+            )
+        )
+
+    async def _note(self, change: Any) -> None:
+        """Note something that was heard of a provider, if the alerts are still ours."""
+        try:
+            async with self._turn:
+                if self._is_mine:
+                    await self._resume()
+                    change()
+                    await self._go_on(Outbox(self._app.batch_producer))
+        except Exception as error:
+            await self._app.fail(error)
+
+    # -- where to go on
+
+    @property
+    def _is_mine(self) -> bool:
+        """Whether the alerts are this worker's, and what was stored of them is there."""
+        place = TP(self._topics.alerts_raised.name, 0)
+        return (
+            place in self._app.consumer.assignment()
+            and self._app.ready
+            and self._app.lease.sends
+        )
+
+    async def _resume(self) -> None:
+        """After an assignment, go on from what is stored."""
+        number = self._app.consumer.assignment_number
+        if number == self._assignment:
+            return
+        self._pager = self._new_pager()
+        self._pager.restore(self._table.scan(0), now_ms())
+        self._chain = Chain(await newest(self._app.settings, self._topics.audit.name))
+        self._assignment = number
+
+    def _new_pager(self) -> Pager:
+        settings = self._app.settings
+        grace_ms = round(1000 * settings.provider_timeout_s * 1.5)
+        return Pager(self._policy, link=settings.alert_link, grace_ms=grace_ms)
+
+
+def _reason(error: ValueError) -> str:
+    """What is wrong, without the values: they may name a patient."""
+    if isinstance(error, ValidationError):
+        problems = [
+            f"{'.'.join(map(str, problem['loc'])) or 'the record'}: {problem['type']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        return "; ".join(problems)
+    return str(error)
