@@ -1,0 +1,1 @@
+"""Delivery of pages to providers; knows neither Faust nor Kafka."""
