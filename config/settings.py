@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         None, gt=0, description="With VIGIL_RETRAIN_DIR: also after so many days of event time."
     )
 
+    # paging
+    policy: Path | None = Field(
+        None, description="The alert policy; default: the one that ships, for the demo."
+    )
+
     # readings
     grace_hours: float = Field(
         6, ge=0, le=8, description="How late a reading may come, event time."
