@@ -67,6 +67,11 @@ class AlertRaised(Event):
     reasons: list[str] = Field(default_factory=list, description="Rules that were met.")
     recommendation_id: str | None = None
     policy: str = Field(description="Version of the alert policy.")
+    higher: bool = Field(
+        False,
+        description="An alert that was raised before, under an id of its own: the risk has risen "
+        "so far since that it pages over the budget.",
+    )
 
 
 class AlertResolved(Event):
