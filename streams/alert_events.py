@@ -72,6 +72,11 @@ class AlertRaised(Event):
         "even if that one was held back.",
     )
     policy: str = Field(description="Version of the alert policy.")
+    higher: bool = Field(
+        False,
+        description="An alert that was raised before, under an id of its own: the risk has risen "
+        "so far since that it pages over the budget.",
+    )
 
 
 class AlertResolved(Event):

@@ -1,9 +1,12 @@
 """The ids of what Vigil makes: the same input gives the same id, whoever works on it and how often.
 
-The record's timestamp is part of the id because offsets start again when a topic is made anew.
+The record's timestamp is part of a recommendation's id because offsets start again when a topic is
+made anew.
 """
 
-__all__ = ["recommendation_id"]
+from hashlib import sha256
+
+__all__ = ["alert_id", "recommendation_id"]
 
 
 def recommendation_id(topic: str, partition: int, offset: int, timestamp_ms: int) -> str:
@@ -13,3 +16,21 @@ def recommendation_id(topic: str, partition: int, offset: int, timestamp_ms: int
     'vitals-3-1042-1767225600000'
     """
     return f"{topic}-{partition}-{offset}-{timestamp_ms}"
+
+
+def alert_id(patient: str, episode_at_ms: int, tier: str, n: int, higher: bool) -> str:
+    """Id of an alert: 32 hexadecimal digits that tell nothing of the patient.
+
+    Args:
+        patient: id.
+        episode_at_ms: when the episode began, event time.
+        tier: of the alert.
+        n: how many alerts the episode had before.
+        higher: it is raised again because the risk has risen further.
+
+    >>> alert_id("a", 1767225600000, "urgent", 0, False)
+    '211c81ed90f515159cadeeddebe116a9'
+    """
+    # the patient last: whatever is in an id, no two of these are the same
+    told = f"{episode_at_ms} {tier} {n} {higher:d} {patient}"
+    return sha256(told.encode()).hexdigest()[:32]

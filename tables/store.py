@@ -63,9 +63,10 @@ class BatchTable:
         values: list[bytes | None] = self.table.data.load_all(partition, keys)
         return values
 
-    def scan(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
-        """Read the whole local copy, by key."""
-        found: Iterator[tuple[bytes, bytes]] = self.table.data._db_for_partition(partition).items()
+    def scan(self, partition: int, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Read the local copy, by key; from a key on, or whole."""
+        database = self.table.data._db_for_partition(partition)
+        found: Iterator[tuple[bytes, bytes]] = database.items(from_key=start)
         return found
 
     def store(

@@ -188,9 +188,10 @@ class Table:
         """Read several."""
         return [self.load(partition, key) for key in keys]
 
-    def scan(self, partition: int) -> list[tuple[bytes, bytes]]:
-        """Read all, by key."""
-        return sorted((key, value) for (at, key), value in self.rows.items() if at == partition)
+    def scan(self, partition: int, start: bytes | None = None) -> list[tuple[bytes, bytes]]:
+        """Read from a key on, or all, by key."""
+        found = sorted((key, value) for (at, key), value in self.rows.items() if at == partition)
+        return [(key, value) for key, value in found if key >= (start or b"")]
 
     def store(self, partition: int, writes: list[tuple[bytes, Any]], outbox: Outbox) -> None:
         """Write, and put the changelog into the outbox."""
