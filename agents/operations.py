@@ -91,11 +91,11 @@ class OperationsAgent:
         except ValidationError as error:  # who writes these topics is us, or a later release
             log.warning("a record of %s says nothing to operators: %s", record.topic, type(error))
             return
-        if isinstance(found, ModelPointer) and found.history:
-            move = found.history[-1]
+        if isinstance(found, ModelPointer):
+            move = found.as_move()
             self._raise(
-                outbox, f"model/{found.site}/{move.at.isoformat()}/{move.champion}", "warning",
-                f"model {move.champion} scores at {found.site} from now on", record.timestamp,
+                outbox, f"model/{found.site}/{move.serial}/{move.champion}", "warning",
+                f"model {move.champion} scores at {found.site} from now on: {move.action}", record.timestamp,
             )  # fmt: skip
 
     def _raise(
@@ -141,7 +141,7 @@ class OperationsAgent:
         group = f"{self._app.settings.topic_prefix}bedside"
         committed = await admin.list_consumer_group_offsets(group)
         vitals = {tp: at.offset for tp, at in committed.items() if tp.topic == self._topics.vitals.name}
-        ends = await self._app.consumer.ends_of(vitals)
+        ends = {tp: await self._app.consumer.end_offset(tp) for tp in vitals}
         wall_ms, outbox = now_ms(), Outbox(self._app.batch_producer)
         for tp, offset in vitals.items():
             before, since_ms = self._stalled.get(tp, (-1, wall_ms))

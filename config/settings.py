@@ -118,6 +118,10 @@ class Settings(BaseSettings):
     policy: Path | None = Field(
         None, description="The alert policy; default: the one that ships, for the demo."
     )
+    alert_link: str | None = Field(
+        None,
+        description="Address that a page links to, with {reference} in it; default: no link.",
+    )
 
     # readings
     grace_hours: float = Field(

@@ -66,11 +66,6 @@ class AlertRaised(Event):
     news2: int | None = None
     reasons: list[str] = Field(default_factory=list, description="Rules that were met.")
     recommendation_id: str | None = None
-    higher: bool = Field(
-        False,
-        description="Whether the risk has risen far above that of the alert before: it is paged "
-        "even if that one was held back.",
-    )
     policy: str = Field(description="Version of the alert policy.")
     higher: bool = Field(
         False,

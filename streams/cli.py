@@ -38,6 +38,9 @@ COMMANDS = {
     ),
     "retrain": ("streams.commands.retrain", "Train a challenger in a process of its own."),
     "evaluate": ("streams.commands.evaluate", "Measure the risk model on recorded patients."),
+    "ack": ("streams.commands.ack", "Answer an alert: accept, decline, pass it on."),
+    "page": ("streams.commands.page", "Try the way to a person: send a test page."),
+    "audit": ("streams.commands.audit", "Check the record of every alert's life."),
     "bench": ("streams.commands.bench", "Measure the engine, beside others and under strain."),
 }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from config.settings import Settings
 from streams.topics import Catalogue, catalogue
 
-__all__ = ["APPLICATIONS", "BEDSIDE", "LEARNING", "Step", "mermaid"]
+__all__ = ["APPLICATIONS", "BEDSIDE", "LEARNING", "PAGING", "Step", "mermaid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,34 @@ LEARNING = (
     ),
 )
 
-APPLICATIONS = {"bedside": BEDSIDE, "learning": LEARNING}
+PAGING = (
+    Step(
+        agent="watch",
+        reads=("recommendations",),
+        writes=("alerts_raised", "dead_letters"),
+        keeps=("episodes",),
+        looks_up=(),
+        about="episodes of patients",
+    ),
+    Step(
+        agent="operations",
+        reads=("drift", "models", "dead_letters"),
+        writes=("alerts_raised",),
+        keeps=(),
+        looks_up=(),
+        about="what operators have to see to",
+    ),
+    Step(
+        agent="page",
+        reads=("alerts_raised", "alerts_acknowledged", "alerts_silences", "delivery_receipts"),
+        writes=("alerts", "audit", "dead_letters"),
+        keeps=("pages",),
+        looks_up=(),
+        about="who is paged, and who comes",
+    ),
+)
+
+APPLICATIONS = {"bedside": BEDSIDE, "learning": LEARNING, "paging": PAGING}
 
 
 def mermaid(steps: tuple[Step, ...], settings: Settings) -> str:

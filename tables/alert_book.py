@@ -1,17 +1,13 @@
 """All alerts and pages that are known, what has changed of them, and what is to be stored."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from streams.delivery.references import new_reference
 from tables.alert_rows import Alert, Page, Row, encode, key_of
 
 __all__ = ["AlertBook", "Change"]
-
-#: No vowels, and nothing that looks or sounds like something else.
-_ALPHABET = "23456789CFGHJMPQRVWX"
-_REFERENCE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +64,7 @@ class AlertBook:
 
     def new_reference(self, alert_id: str) -> str:
         """Make a reference that no alert has that is kept."""
-        salt = 0
-        while True:
-            digest = int.from_bytes(hashlib.sha256(f"{alert_id}/{salt}".encode()).digest())
-            letters = []
-            for _ in range(_REFERENCE):
-                digest, letter = divmod(digest, len(_ALPHABET))
-                letters.append(_ALPHABET[letter])
-            reference = "".join(letters)
-            if reference not in self._references:
-                return reference
-            salt += 1
+        return new_reference(alert_id, self._references)
 
     def index(self, row: Alert | Page) -> None:
         """Put in what was stored before."""

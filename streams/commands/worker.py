@@ -16,7 +16,7 @@ from streams.topics import prepare
 
 __all__ = ["worker"]
 
-APPLICATIONS = ("bedside", "learning")
+APPLICATIONS = ("bedside", "learning", "paging")
 
 
 @click.command(epilog="Example: VIGIL_BROKER=kafka:9092 vigil worker bedside --loglevel info")
