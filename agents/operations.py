@@ -5,7 +5,8 @@
     dead.letters → records that could not be used, once an hour while they come
     (the broker) → consumers that stand still, once an hour while they do
 
-Nothing is kept: an alert's id is made of what it is about, and the pager passes over those it knows.
+Nothing is kept: an alert's id is made of what it is about, and the pager passes over those that it
+knows.
 """
 
 import asyncio
@@ -98,9 +99,7 @@ class OperationsAgent:
                 f"model {move.champion} scores at {found.site} from now on: {move.action}", record.timestamp,
             )  # fmt: skip
 
-    def _raise(
-        self, outbox: Outbox, name: str, tier: PagedTier, subject: str, at_ms: int
-    ) -> None:
+    def _raise(self, outbox: Outbox, name: str, tier: PagedTier, subject: str, at_ms: int) -> None:
         raised = AlertRaised(
             alert_id=operations_id(name),
             kind="operations",
@@ -140,7 +139,9 @@ class OperationsAgent:
         """Raise an alert where readings wait and the committed offset has not moved for long."""
         group = f"{self._app.settings.topic_prefix}bedside"
         committed = await admin.list_consumer_group_offsets(group)
-        vitals = {tp: at.offset for tp, at in committed.items() if tp.topic == self._topics.vitals.name}
+        vitals = {
+            tp: at.offset for tp, at in committed.items() if tp.topic == self._topics.vitals.name
+        }
         ends = {tp: await self._app.consumer.end_offset(tp) for tp in vitals}
         wall_ms, outbox = now_ms(), Outbox(self._app.batch_producer)
         for tp, offset in vitals.items():

@@ -258,9 +258,7 @@ class PagerAgent:
         metrics.messages.labels(sending.channel, type(outcome).__name__.lower()).inc()
         wall_ms = now_ms()
         await self._note(
-            lambda: self._pager.pages.settled(
-                sending, outcome, self._pager.now(wall_ms), wall_ms
-            )
+            lambda: self._pager.pages.settled(sending, outcome, self._pager.now(wall_ms), wall_ms)
         )
 
     def _measure(self, sending: Sending) -> None:
@@ -304,9 +302,7 @@ class PagerAgent:
         """Whether the alerts are this worker's, and what was stored of them is there."""
         place = TP(self._topics.alerts_raised.name, 0)
         return (
-            place in self._app.consumer.assignment()
-            and self._app.ready
-            and self._app.lease.sends
+            place in self._app.consumer.assignment() and self._app.ready and self._app.lease.sends
         )
 
     async def _resume(self) -> None:

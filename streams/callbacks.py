@@ -110,7 +110,6 @@ def serve_callbacks(app: VigilApp, topics: Catalogue, policy: Policy) -> None:
             return _twiml(_THANKS[found.answer].format(found.alert))
 
 
-
 _THANKS: dict[str, str] = {
     "accepted": "Accepted: {}. Thank you.",
     "declined": "Declined: {}. The next person is called.",
@@ -124,5 +123,3 @@ def _twiml(text: str | None) -> Response:
         text=f'<?xml version="1.0" encoding="UTF-8"?><Response>{said}</Response>',
         content_type="text/xml",
     )
-
-

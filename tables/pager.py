@@ -263,7 +263,9 @@ class Pager:
             self._book.touch(alert)
             if at > 0:
                 self._book.change(alert, "escalated", at_ms, detail=f"step {at + 1}")
-            named = [who for name in step.notify for who in self._policy.on_call(name, from_ms(at_ms))]
+            named = [
+                who for name in step.notify for who in self._policy.on_call(name, from_ms(at_ms))
+            ]
             people = list(dict.fromkeys(named))
             fresh = [w for w in people if page_id(alert.alert_id, w) not in self._book.pages]
             reached = [

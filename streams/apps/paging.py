@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     app: VigilApp
 
 
-def build(
-    settings: Settings, policy: Policy, providers: Mapping[Channel, Provider]
-) -> VigilApp:
+def build(settings: Settings, policy: Policy, providers: Mapping[Channel, Provider]) -> VigilApp:
     """Build the application.
 
     Args:

@@ -26,7 +26,9 @@ _DONE: dict[Answer, str] = {
 @click.command(epilog="Example: vigil ack C7Q2XM --by nurse-night")
 @click.argument("reference")
 @click.option("--decline", "answer", flag_value="declined", help="You do not come.")
-@click.option("--escalate", "answer", flag_value="escalated", help="The next person is to come, too.")
+@click.option(
+    "--escalate", "answer", flag_value="escalated", help="The next person is to come, too."
+)
 @click.option("--by", help="Who answers. Default: you, at this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def ack(reference: str, answer: Answer | None, by: str | None, as_json: bool) -> None:
