@@ -10,6 +10,9 @@ from contextlib import suppress
 __all__ = ["Proxy"]
 
 _CHUNK = 65_536
+#: What a connection may have waiting, bytes. A reader that is full is not read from any more, and
+#: nobody hears that its connection was reset: what it holds would be passed on after all.
+_BACKLOG = 64 * 1024 * 1024
 #: Turns of the loop from an accepted connection to its task, and some to spare.
 _ACCEPTING = 16
 
@@ -67,7 +70,9 @@ class Proxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._connect, self._host, self._front)
+            self._server = await asyncio.start_server(
+                self._connect, self._host, self._front, limit=_BACKLOG
+            )
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ends = [writer]

@@ -18,14 +18,7 @@ from tests.faults.verdicts import exact
 SLOW_S = 0.2
 
 
-#: A defect that is known and not understood: docs/design.md, "Not done, and known".
-LATE = pytest.mark.xfail(
-    strict=False,
-    reason="after a cut, a changelog record was seen seconds late in two runs of seven",
-)
-
-
-@pytest.mark.parametrize("way", [pytest.param("cut", marks=LATE), "frozen"])
+@pytest.mark.parametrize("way", ["cut", "frozen"])
 async def test_what_a_worker_had_in_hand_when_it_was_cut_off_never_reaches_a_changelog(
     begin: Begin, three: LocalKafka, way: str
 ) -> None:

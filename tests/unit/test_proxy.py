@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import struct
 
 import pytest
 
@@ -41,3 +42,36 @@ async def test_connections_that_come_while_it_is_cut_are_closed_and_none_is_left
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", front), timeout=1)
     gc.collect()
+
+
+async def test_what_was_reset_while_it_was_frozen_never_passes_however_much_it_was() -> None:
+    arrived = bytearray()
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            arrived.extend(data)
+        writer.close()
+
+    back, front = free_port(), free_port()
+    async with await asyncio.start_server(keep, "127.0.0.1", back):
+        proxy = Proxy(front, back)
+        await proxy.heal()
+        _, writer = await asyncio.open_connection("127.0.0.1", front)
+        async with asyncio.timeout(10):
+            while len(proxy._open) < 2:  # noqa: ASYNC110 - both ends
+                await asyncio.sleep(0)
+            proxy.freeze()
+            writer.write(bytes(1_000_000))
+            await writer.drain()
+            for _ in range(1_000):  # the proxy takes in what it can
+                await asyncio.sleep(0)
+            socket_ = writer.get_extra_info("socket")
+            socket_.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+            while not any(each.transport.is_closing() for each in proxy._open):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            await proxy.heal()
+            while proxy._open:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        await proxy.cut()
+    assert not arrived
