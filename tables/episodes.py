@@ -100,8 +100,9 @@ def decode(value: bytes | None) -> Recommended:
     try:
         return _decode(value)
     except msgspec.ValidationError as error:
-        place = str(error).rpartition(" - at ")[2]
-        raise ValueError(f"wrong type or missing field at {place}") from None
+        # what is said of a place may quote a value
+        _, at, place = str(error).rpartition(" - at ")
+        raise ValueError(f"wrong type or missing field{at and ' at'}: {place}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ValueError("not JSON") from None
 
