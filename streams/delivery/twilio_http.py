@@ -1,0 +1,82 @@
+"""How Twilio's client reaches the network here: one try, one time-out, nothing in the logs.
+
+Twilio's own asynchronous client ignores its time-out, repeats a POST on a 500 when it is told to
+retry, and logs addresses with the number in them. What is kept of an exchange is what decides
+whether the message can have been taken, and what Twilio's errors leave out.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import BasicAuth, ClientSession, ClientTimeout, TraceConfig
+from twilio.http.async_http_client import AsyncTwilioHttpClient
+from twilio.http.response import Response
+
+__all__ = ["Exchange", "TwilioHttp", "exchange"]
+
+_HOST = "https://api.twilio.com"
+
+
+@dataclass
+class Exchange:
+    """One request and its answer.
+
+    Attributes:
+        connected: whether there was a connection; without one nothing can have been sent.
+        retry_after: header of the answer.
+    """
+
+    connected: bool = False
+    retry_after: str | None = None
+
+
+#: The one that the running task is in; Twilio's client, which lies between, does not hand it on.
+exchange: ContextVar[Exchange] = ContextVar("exchange")
+
+
+class TwilioHttp(AsyncTwilioHttpClient):
+    """Twilio's HTTP client, built inside a running loop.
+
+    Args:
+        base_url: where requests go instead of Twilio's own address.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        trace = TraceConfig()
+        trace.on_connection_create_end.append(_connected)
+        trace.on_connection_reuseconn.append(_connected)
+        # without a pool the parent makes no session; the time-out is the caller's
+        super().__init__(pool_connections=False)
+        self.session = ClientSession(trace_configs=[trace], timeout=ClientTimeout(total=None))
+        self._base_url = base_url.rstrip("/")
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: dict[str, Any] | None = None,
+        data: dict[str, object] | None = None,
+        headers: dict[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 the parent's; it does nothing
+        allow_redirects: bool = False,
+    ) -> Response:
+        """Send one request once."""
+        current = exchange.get()
+        async with self.session.request(
+            method,
+            self._base_url + url.removeprefix(_HOST),
+            params=params,
+            data=data,
+            headers=headers,
+            auth=BasicAuth(*auth) if auth else None,
+            allow_redirects=False,
+            trace_request_ctx=current,
+        ) as answer:
+            current.retry_after = answer.headers.get("Retry-After")
+            return Response(answer.status, await answer.text(), answer.headers)
+
+
+async def _connected(session: ClientSession, context: Any, event: object) -> None:
+    context.trace_request_ctx.connected = True
