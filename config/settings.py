@@ -9,6 +9,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, FilePath, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -161,6 +162,51 @@ class Settings(BaseSettings):
         description="Port of the same; one for each worker of a machine. 0: no pages.",
     )
 
+    # delivery of pages: what has no provider goes to the local outbox
+    public_url: str | None = Field(
+        None,
+        description="How providers reach this installation, https://host[/path]; for receipts and "
+        "answers.",
+    )
+    provider_timeout_s: float = Field(
+        10, gt=0, le=120, description="After this a request to a provider is in doubt."
+    )
+    local_outbox: Path | None = Field(
+        None, description="File of what is delivered locally; default: home/outbox.jsonl."
+    )
+    local_print: bool = Field(
+        False, description="Whether what is delivered locally is shown on the terminal too."
+    )
+    twilio_account_sid: str | None = Field(
+        None, description="With it texts go out by Twilio; AC and 32 characters."
+    )
+    twilio_auth_token: SecretStr | None = Field(
+        None, description="Of the account: for requests, and to tell its callbacks from others'."
+    )
+    twilio_from: str | None = Field(None, description="Number that texts come from, +14155550123.")
+    twilio_messaging_service_sid: str | None = Field(
+        None, description="Instead of a number: MG and 32 characters."
+    )
+    twilio_base_url: str = Field(
+        "https://api.twilio.com", description="Another region's, or a proxy's; https."
+    )
+    smtp_host: str | None = Field(None, description="With it mail goes out by this server.")
+    smtp_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Default: 587 with STARTTLS, 465 with TLS, 25 without either.",
+    )
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="tls: encrypted from the first byte."
+    )
+    smtp_cafile: FilePath | None = Field(
+        None, description="Certificates to trust for it; default: the machine's."
+    )
+    smtp_username: str | None = Field(None, description="Where the server asks for a login.")
+    smtp_password: SecretStr | None = None
+    smtp_from: str | None = Field(None, description="Address that mail comes from.")
+
     # when nearly everything is bad, stop instead of draining the topic into the dead letters
     dead_letter_window: int = Field(5_000, ge=1, description="Records looked back on.")
     dead_letter_ratio: float = Field(0.95, gt=0, le=1, description="More dead letters: stop.")
@@ -184,6 +230,47 @@ class Settings(BaseSettings):
                 "VIGIL_BROKER_SSL_CERTFILE and VIGIL_BROKER_SSL_KEYFILE go together: set both"
             )
         return self
+
+    @model_validator(mode="after")
+    def _delivery_complete(self) -> "Settings":
+        if self.twilio_account_sid:
+            if not self.twilio_auth_token:
+                raise ValueError("VIGIL_TWILIO_ACCOUNT_SID needs VIGIL_TWILIO_AUTH_TOKEN")
+            if bool(self.twilio_from) == bool(self.twilio_messaging_service_sid):
+                raise ValueError(
+                    "VIGIL_TWILIO_ACCOUNT_SID needs either VIGIL_TWILIO_FROM or "
+                    "VIGIL_TWILIO_MESSAGING_SERVICE_SID, and not both"
+                )
+        elif self.twilio_auth_token or self.twilio_from or self.twilio_messaging_service_sid:
+            # texts would go to a file while everybody thinks that they go out
+            raise ValueError("VIGIL_TWILIO_… without an account: set VIGIL_TWILIO_ACCOUNT_SID")
+        if self.smtp_host:
+            if not self.smtp_from:
+                raise ValueError("VIGIL_SMTP_HOST needs VIGIL_SMTP_FROM")
+            if bool(self.smtp_username) != bool(self.smtp_password):
+                raise ValueError(
+                    "VIGIL_SMTP_USERNAME and VIGIL_SMTP_PASSWORD go together: set both"
+                )
+            if self.smtp_password and self.smtp_security == "none":
+                raise ValueError(
+                    "VIGIL_SMTP_PASSWORD would be sent in clear: set VIGIL_SMTP_SECURITY to "
+                    "starttls or tls"
+                )
+        elif self.smtp_from or self.smtp_username or self.smtp_password or self.smtp_port:
+            raise ValueError("VIGIL_SMTP_… without a server: set VIGIL_SMTP_HOST")
+        for name in ("twilio_base_url", "public_url"):
+            url = getattr(self, name)
+            if url and not _is_private(url):
+                raise ValueError(
+                    f"VIGIL_{name.upper()} must begin with https:// (or be on this machine) and "
+                    "have neither a query nor a fragment"
+                )
+        return self
+
+    @property
+    def outbox_path(self) -> Path:
+        """File of the messages that are delivered locally."""
+        return self.local_outbox or self.home / "outbox.jsonl"
 
     @property
     def kafka_home(self) -> Path:
@@ -234,6 +321,17 @@ class Settings(BaseSettings):
                 "sasl_plain_password": self.broker_sasl_password.get_secret_value(),
             }
         return arguments
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    parts = urlsplit(url)
+    return (
+        (parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1"))
+        and bool(parts.hostname)
+        and parts.scheme in ("https", "http")
+        and not (parts.query or parts.fragment)
+    )
 
 
 def _str(path: Path | None) -> str | None:

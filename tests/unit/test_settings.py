@@ -191,3 +191,61 @@ def test_a_certificate_that_is_not_there_is_refused_by_the_name_of_its_setting(
 ) -> None:
     said = refused(monkeypatch, {"VIGIL_BROKER_SSL_CAFILE": "/nowhere/ca.pem"})
     assert "broker_ssl_cafile" in said.lower()
+
+
+# -- delivery
+
+TWILIO = {"VIGIL_TWILIO_ACCOUNT_SID": "AC1", "VIGIL_TWILIO_AUTH_TOKEN": "s3cret-phrase"}
+MAIL = {"VIGIL_SMTP_HOST": "mail.example", "VIGIL_SMTP_FROM": "vigil@hospital.example"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "remedy"),
+    [
+        ({"VIGIL_TWILIO_ACCOUNT_SID": "AC1"}, "needs VIGIL_TWILIO_AUTH_TOKEN"),
+        (TWILIO, "needs either VIGIL_TWILIO_FROM or VIGIL_TWILIO_MESSAGING_SERVICE_SID"),
+        (
+            {**TWILIO, "VIGIL_TWILIO_FROM": "+1", "VIGIL_TWILIO_MESSAGING_SERVICE_SID": "MG1"},
+            "and not both",
+        ),
+        ({"VIGIL_TWILIO_AUTH_TOKEN": "s3cret-phrase"}, "set VIGIL_TWILIO_ACCOUNT_SID"),
+        ({"VIGIL_TWILIO_FROM": "+14155550123"}, "set VIGIL_TWILIO_ACCOUNT_SID"),
+        ({"VIGIL_TWILIO_BASE_URL": "http://api.twilio.com"}, "must begin with https://"),
+        ({"VIGIL_PUBLIC_URL": "vigil.example"}, "must begin with https://"),
+        ({"VIGIL_SMTP_HOST": "mail.example"}, "needs VIGIL_SMTP_FROM"),
+        ({"VIGIL_SMTP_FROM": "vigil@hospital.example"}, "set VIGIL_SMTP_HOST"),
+        ({**MAIL, "VIGIL_SMTP_USERNAME": "vigil"}, "VIGIL_SMTP_PASSWORD go together"),
+        ({**MAIL, "VIGIL_SMTP_PASSWORD": "s3cret-phrase"}, "VIGIL_SMTP_PASSWORD go together"),
+        (
+            {
+                **MAIL,
+                "VIGIL_SMTP_USERNAME": "vigil",
+                "VIGIL_SMTP_PASSWORD": "s3cret-phrase",
+                "VIGIL_SMTP_SECURITY": "none",
+            },
+            "set VIGIL_SMTP_SECURITY to starttls or tls",
+        ),
+    ],
+)
+def test_half_a_provider_is_refused_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], remedy: str
+) -> None:
+    """A page that goes to a file while everybody thinks that it goes out is found too late."""
+    said = refused(monkeypatch, variables)
+    assert remedy in said
+    assert "s3cret-phrase" not in said
+    assert "4155550123" not in said
+
+
+def test_a_whole_provider_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {
+        **TWILIO,
+        **MAIL,
+        "VIGIL_TWILIO_FROM": "+14155550123",
+        "VIGIL_PUBLIC_URL": "https://vigil.example/pager",
+        "VIGIL_TWILIO_BASE_URL": "http://127.0.0.1:8080",
+        "VIGIL_HOME": "/srv/vigil",
+    }
+    found = given(monkeypatch, variables)
+    assert found.outbox_path == Path("/srv/vigil/outbox.jsonl")
+    assert "s3cret-phrase" not in repr(found)
