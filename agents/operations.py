@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 from pydantic import ValidationError
 
-from agents.work import Work, settle
+from agents.work import Work, each, settle
 from config.clock import from_ms, now_ms
 from config.policy import Policy
 from models.release_records import ModelEvent, ModelPointer
@@ -56,12 +56,7 @@ class OperationsAgent:
 
     async def run(self, stream: Any) -> None:
         """Take a batch, raise what operators have to know."""
-        async for event in stream.noack().events():
-            if await self._app.consumer.begin(event.value):
-                try:
-                    await self._take(event)
-                except Exception as error:
-                    await self._app.fail(error)
+        await each(self._app, stream, self._take)
 
     async def _take(self, event: Any) -> None:
         batch: Batch = event.value

@@ -19,7 +19,7 @@ from typing import Any
 from faust.types import TP
 from pydantic import ValidationError
 
-from agents.work import Work, finish
+from agents.work import Work, dead_letter, each, finish
 from config.clock import from_ms, now_ms, to_ms
 from config.policy import Policy
 from streams.alert_events import (
@@ -33,7 +33,6 @@ from streams.alert_events import (
 )
 from streams.application import VigilApp, report_lag
 from streams.audit import Chain, newest
-from streams.deadletters import encode
 from streams.delivery.message import Channel, FindError, InDoubt, Message, Provider
 from streams.metrics import metrics
 from streams.outbox import Outbox
@@ -85,12 +84,7 @@ class PagerAgent:
 
     async def run(self, stream: Any) -> None:
         """Take a batch, do what follows from it."""
-        async for event in stream.noack().events():
-            if await self._app.consumer.begin(event.value):
-                try:
-                    await self._take(event)
-                except Exception as error:
-                    await self._app.fail(error)
+        await each(self._app, stream, self._take)
 
     async def keep(self) -> None:
         """Do what is due by time; runs beside the agent."""
@@ -121,9 +115,7 @@ class PagerAgent:
                 try:
                     self._read(record)
                 except ValueError as error:
-                    metrics.dead_letters.labels(record.topic).inc()
-                    name = self._topics.dead_letters.name
-                    outbox.add(name, 0, None, encode(record, _reason(error)))
+                    dead_letter(self._app, self._topics, outbox, record, _reason(error))
             if await self._go_on(outbox):
                 Work(event).done()
                 report_lag(self._app, batch.tp, batch.end)

@@ -160,7 +160,8 @@ _KINDS: dict[bytes, type[Row]] = {
 }
 _LETTERS = {kind: letter for letter, kind in _KINDS.items()}
 _DECODERS: dict[bytes, Any] = {
-    letter: msgspec.msgpack.Decoder(tuple[int, kind]) for letter, kind in _KINDS.items()
+    letter: msgspec.msgpack.Decoder(tuple[int, kind])  # type: ignore[valid-type]
+    for letter, kind in _KINDS.items()
 }
 _ENCODE = msgspec.msgpack.Encoder().encode
 

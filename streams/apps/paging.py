@@ -25,6 +25,7 @@ from streams.application import VigilApp, new_app
 from streams.callbacks import serve_callbacks
 from streams.delivery.message import Channel, Provider
 from streams.topics import catalogue
+from tables.episodes import Episodes
 from tables.store import BatchTable
 
 __all__ = ["build"]
@@ -45,14 +46,15 @@ def build(settings: Settings, policy: Policy, providers: Mapping[Channel, Provid
     topics = catalogue(settings)
 
     # recommendations → episodes → alerts.raised
-    episodes = BatchTable(
+    episode_table = BatchTable(
         app,
         "episodes",
         partitions=settings.partitions,
         buffer_mib=settings.rocksdb_buffer_mib,
         about="episode a patient, and how long each unit was watched",
     )
-    watch = WatchAgent(app, topics, policy, episodes)
+    episodes = Episodes(episode_table.load_all, policy, capacity=settings.hot_patients)
+    watch = WatchAgent(app, topics, episodes, episode_table)
     app.agent(app.batch_topic(topics.recommendations.name), name="watch")(watch.run)
 
     # drift, models, dead.letters → alerts.raised

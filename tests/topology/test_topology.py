@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from config.policy import load_policy
 from config.settings import Settings
 from models.registry import SHIPPED, load_model
-from streams.apps import learning
+from streams.application import VigilApp
+from streams.apps import learning, paging
 from streams.apps.bedside import build
+from streams.delivery.choose import providers
 from streams.topics import catalogue
 from streams.topology import APPLICATIONS, mermaid
 from tests.topology.driver import StubModel
@@ -20,7 +23,11 @@ def nowhere(tmp_path: Path) -> Settings:
     return Settings(broker="nowhere:1", home=tmp_path, feature_set="labs")
 
 
-BUILT = {"bedside": build, "learning": learning.build}
+def _paging(settings: Settings, model: object) -> VigilApp:
+    return paging.build(settings, load_policy(), providers(settings))
+
+
+BUILT = {"bedside": build, "learning": learning.build, "paging": _paging}
 
 
 @pytest.mark.parametrize("name", list(APPLICATIONS))
