@@ -91,7 +91,8 @@ class OperationsAgent:
             move = found.as_move()
             self._raise(
                 outbox, f"model/{found.site}/{move.serial}/{move.champion}", "warning",
-                f"model {move.champion} scores at {found.site} from now on: {move.action}", record.timestamp,
+                f"model {move.champion} scores at {found.site} from now on: {move.action}",
+                record.timestamp,
             )  # fmt: skip
 
     def _raise(self, outbox: Outbox, name: str, tier: PagedTier, subject: str, at_ms: int) -> None:
