@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from config.policy import PolicyError, load_policy
 from config.settings import settings
 from models.cohort import read_stays
 from models.dataset import Dataset, featurise
@@ -28,6 +29,7 @@ from models.registry import load_champion
 from models.risk import RiskModel
 from models.sensor_report import fault_rows, flag_rows
 from models.stay import Stay
+from streams import alert_report
 from streams.commands.figures import figures_table
 from streams.commands.shift import shift
 
@@ -250,3 +252,71 @@ def sensors(data: Path, seed: int, as_json: bool) -> None:
     for fault in faults:
         faulty.add_row(fault.fault, f"{fault.readings:,}", f"{fault.found:.1%}")
     Console().print(table, faulty)
+
+
+@evaluate.command(epilog="Example: vigil evaluate alerts --data ../shared/data/sepsis2019/psv")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Recorded patients.")
+@click.option(
+    "--policy",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Alert policy. Default: the one that ships.",
+)
+@click.option("--beds", type=click.IntRange(1), help="Patients of a unit. Default: all are in one.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    is_flag=False,
+    flag_value=Path("docs/alerts.svg"),
+    metavar="[FILE]",
+    help="Draw it.  [without FILE: docs/alerts.svg]",
+)
+def alerts(
+    data: Path, file: Path | None, beds: int | None, as_json: bool, plot: Path | None
+) -> None:
+    """Count the alerts and pages of a policy on recorded patients, and how right they are.
+
+    Everybody is admitted at the same hour. The model is the champion of the feature set `context`,
+    as a worker scores with it.
+    """
+    chosen = settings()
+    try:
+        policy = load_policy(file)
+    except PolicyError as error:
+        raise click.ClickException(str(error)) from None
+    model = load_champion(chosen.tracking_uri, chosen.model_dir, feature_set="context")
+    stays = read_stays(data)
+    outcome = alert_report.run(alert_report.recommendations(stays, model, beds=beds), stays, policy)
+    rows = alert_report.rows(outcome, stays)
+    if plot is not None:
+        alert_report.draw(outcome, policy, plot)
+    if as_json:
+        # JSON knows no NaN
+        kinds = [{k: None if v != v else v for k, v in asdict(row).items()} for row in rows]
+        told = {
+            "policy": policy.version,
+            "model": model.version,
+            "patients": len(stays),
+            "patient_days": outcome.days,
+            "recommendations": outcome.recommendations,
+            "higher": len(outcome.higher),
+            "resolved": outcome.resolved,
+            "alerts": kinds,
+        }
+        click.echo(json.dumps(told))
+        return
+    table = Table(
+        "",
+        title=f"{len(stays):,} patients, {outcome.days:,.0f} patient-days",
+        caption=f"policy {policy.version} · sens. septic patients alerted · PPV alerted patients "
+        "who were septic",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for name in ("alerts", "/patient-day", "sens.", "PPV"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        shares = [f"{x:.0%}" if x == x else "-" for x in (row.septic_alerted, row.alerted_septic)]
+        table.add_row(row.name, f"{row.alerts:,}", f"{row.per_patient_day:.3f}", *shares)
+    Console().print(table)
