@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import click
 import psutil
+from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -200,6 +201,9 @@ def scratch(broker: str | None = None, *, nodes: int = 1, heap: str = "1g") -> I
 def environment(settings: Settings | None = None) -> dict[str, str]:
     """Environment for a process: this one's, without its settings but with those given."""
     given = {} if settings is None else settings.model_dump(mode="json", exclude_unset=True)
+    for name in given:
+        if isinstance(secret := getattr(settings, name), SecretStr):
+            given[name] = secret.get_secret_value()
     values = {f"VIGIL_{name.upper()}": str(value) for name, value in given.items()}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("VIGIL_")}
     path = os.pathsep.join([str(ROOT), *filter(None, [kept.get("PYTHONPATH")])])

@@ -1,0 +1,119 @@
+"""From a recommendation to a person, through the real broker, worker and Twilio client."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from config.settings import Settings
+from streams.audit import check
+from streams.reading import read_all
+from streams.topics import catalogue, ensure
+from tests.live import Worker, producing
+from tests.paged import DOCTOR, NURSE, OPERATOR, changes, policy_file, recommendation
+from tests.simulator.twilio import TwilioSimulator
+
+pytestmark = pytest.mark.integration
+
+Start = Callable[..., Worker]
+
+
+@pytest.fixture
+async def twilio() -> AsyncIterator[TwilioSimulator]:
+    async with TwilioSimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def ward(live: Settings, twilio: TwilioSimulator, tmp_path: Path) -> Settings:
+    given = twilio.settings | {
+        "policy": policy_file(tmp_path),
+        "public_url": f"http://127.0.0.1:{live.web_port}",
+        "provider_timeout_s": 2,
+    }
+    chosen = Settings(**live.model_dump(exclude_unset=True) | given)
+    await ensure(chosen)
+    return chosen
+
+
+async def _recommend(ward: Settings, *patients: str, tier: str = "urgent") -> None:
+    async with producing(ward) as producer:
+        for patient in patients:
+            topic = catalogue(ward).recommendations.name
+            await producer.send_and_wait(topic, recommendation(patient, tier), patient.encode())
+
+
+async def test_a_nurse_gets_one_text_accepts_it_by_reply_and_the_audit_holds(
+    ward: Settings, twilio: TwilioSimulator, start_worker: Start
+) -> None:
+    worker = start_worker(ward, "paging")
+    await _recommend(ward, "mrn-4711")
+    told = await changes(ward, ["delivered"], worker)
+    assert [change.state for change in told] == ["raised", "queued", "sending", "sent", "delivered"]
+    (text,) = twilio.texts
+    assert text.to == NURSE
+    assert "ICU-1" in text.body
+    assert "4711" not in text.body
+
+    answer = await twilio.reply(
+        NURSE, f"ack {told[0].reference}", f"{ward.public_url}/twilio/reply"
+    )
+    assert "Accepted" in answer.answer
+    told = await changes(ward, ["accepted"], worker)
+    assert told[-1].contact == "nurse"
+    entries = [(r.offset, r.value) async for r, _ in read_all(ward, catalogue(ward).audit.name)]
+    count, breaks = check(entries)
+    assert (count, breaks) == (len(told), [])
+
+
+async def test_a_forged_receipt_or_reply_is_refused(
+    ward: Settings, twilio: TwilioSimulator, start_worker: Start
+) -> None:
+    worker = start_worker(ward, "paging")
+    await _recommend(ward, "p1")
+    (raised, *_) = await changes(ward, ["delivered"], worker)
+    url = f"{ward.public_url}/twilio/reply"
+    answer = await twilio.reply(NURSE, f"ack {raised.reference}", url, forged=True)
+    assert answer.status == 403
+    answer = await twilio.reply(NURSE, f"esc {raised.reference}", url)
+    assert answer.status == 200
+    told = await changes(ward, ["escalated"], worker)
+    assert "accepted" not in [change.state for change in told]
+
+
+async def test_the_second_person_is_paged_within_a_second_of_the_configured_time(
+    ward: Settings, twilio: TwilioSimulator, start_worker: Start, tmp_path: Path
+) -> None:
+    policy_file(tmp_path, second_s=4)
+    worker = start_worker(ward, "paging")
+    await _recommend(ward, "p1")
+    told = await changes(ward, ["delivered", "delivered"], worker)
+    assert [text.to for text in twilio.texts] == [NURSE, DOCTOR]
+    first, second = (change for change in told if change.state == "queued")
+    assert (second.at - first.at).total_seconds() == pytest.approx(4, abs=0.001)
+    asked = twilio.posts[1].at - twilio.posts[0].at
+    assert asked.total_seconds() == pytest.approx(4, abs=1)
+
+
+async def test_an_alert_that_cannot_be_read_is_a_dead_letter_of_which_operators_hear(
+    ward: Settings, twilio: TwilioSimulator, start_worker: Start
+) -> None:
+    worker = start_worker(ward, "paging")
+    async with producing(ward) as producer:
+        topic = catalogue(ward).alerts_raised.name
+        await producer.send_and_wait(topic, b'{"type": "raised", "patient_id": "mrn-4711"}', b"k")
+    told = await changes(ward, ["delivered"], worker)
+    assert {text.to for text in twilio.texts} == {OPERATOR}
+    assert told[0].kind == "operations"
+    letters = [r.value async for r, _ in read_all(ward, catalogue(ward).dead_letters.name)]
+    assert len(letters) == 1
+    assert b"missing" in letters[0]
+
+
+async def test_what_came_while_nobody_paged_is_paged_when_a_worker_starts(
+    ward: Settings, twilio: TwilioSimulator, start_worker: Start
+) -> None:
+    await _recommend(ward, "p1", "p2")
+    worker = start_worker(ward, "paging")
+    await changes(ward, ["delivered", "delivered"], worker)
+    assert sum(twilio.pages().values()) == 2
