@@ -10,6 +10,7 @@ from typing import Any, get_args
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from config.clock import from_ms, now_ms
 from config.settings import settings
@@ -124,7 +125,9 @@ def _list(as_json: bool) -> None:
     else:
         table = Table("id", "about", "until", "why and who", title="Silences")
         for each in current:
-            table.add_row(each.silence_id, _about(each), _shown(each.ends_at), each.by, each.reason)
+            why = f"{each.reason}\n{each.by}"
+            # as it is: a reason in brackets is no markup
+            table.add_row(*map(Text, (each.silence_id, _about(each), _shown(each.ends_at), why)))
         console.print(table)
     for line in found.problems:
         console.print(line, style="yellow", markup=False, highlight=False)
