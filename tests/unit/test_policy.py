@@ -211,7 +211,9 @@ def test_all_mistakes_are_told_at_once_each_once_in_the_order_of_the_file() -> N
     assert len(set(found)) == len(found) == len(together)
 
 
-@pytest.mark.parametrize("text", ["", "# only words\n", "- a list\n", "word\n", "{}\n", "null\n"])
+@pytest.mark.parametrize(
+    "text", ["", "# words\n", "- a list\n", "word\n", "{}\n", "null\n", "a: !!float x\n"]
+)
 def test_a_file_that_is_no_policy_is_told_so(text: str) -> None:
     assert all(each.startswith("policy.yaml, line 1: ") for each in problems(text))
 
