@@ -84,7 +84,7 @@ def read_yaml(text: str) -> Located:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(part for part in (error.context, error.problem) if part)
         return Located(None, {}, (Problem((mark.line if mark else 0) + 1, f"not YAML: {said}"),))
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: !!float x
         return Located(None, {}, (Problem(1, f"not YAML: {error}"),))
     finally:
         loader.dispose()

@@ -30,6 +30,8 @@ COMMANDS = {
     "schemas": ("streams.commands.schemas", "Write the JSON Schema of every topic."),
     "deadletters": ("streams.commands.deadletters", "List dead letters, send them again."),
     "rebuild": ("streams.commands.rebuild", "Compute all patients' states anew."),
+    "oncall": ("streams.commands.oncall", "Who is on call; check the alert policy."),
+    "silence": ("streams.commands.silence", "Page nobody about something for a while."),
     "train": ("streams.commands.train", "Train a risk model and register it."),
     "model": ("streams.commands.model", "Which model scores: list, promote, rollback, compare."),
     "data": (

@@ -5,18 +5,18 @@ Workers that tail it use `models.releases.Releases` alike.
 
 from collections.abc import Sequence
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from config.settings import Settings
 from models.release_records import AnyRecord, key_of
 from models.releases import Releases
-from streams.topics import TopicError, catalogue, ensure
+from streams.topics import catalogue, ensure
+from streams.whole_topic import read_whole
 
 __all__ = ["MAX_RECORD_BYTES", "publish", "read_releases"]
 
 #: A record of the topic, at most: what `streams.topics` creates it with, less what Kafka adds.
 MAX_RECORD_BYTES = 4 * 1024 * 1024 - 4096
-_POLL_MS = 500
 
 
 async def read_releases(settings: Settings, site: str) -> Releases:
@@ -30,27 +30,10 @@ async def read_releases(settings: Settings, site: str) -> Releases:
         TopicError: there is no such topic.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    topic = catalogue(settings).models.name
     releases = Releases(site)
-    consumer = AIOKafkaConsumer(
-        **settings.kafka_client(),
-        enable_auto_commit=False,
-        max_partition_fetch_bytes=2 * MAX_RECORD_BYTES,
-    )
-    try:
-        await consumer.start()
-        if topic not in await consumer.topics():
-            raise TopicError(f"There is no topic {topic!r}: create the topics with `vigil topics`.")
-        partition = TopicPartition(topic, 0)
-        consumer.assign([partition])
-        await consumer.seek_to_beginning(partition)
-        end = (await consumer.end_offsets([partition]))[partition]
-        while await consumer.position(partition) < end:
-            fetched = await consumer.getmany(partition, timeout_ms=_POLL_MS)
-            for record in fetched.get(partition, ()):
-                releases.take(record.key, record.value, record.offset)
-    finally:
-        await consumer.stop()
+    topic = catalogue(settings).models.name
+    for record in await read_whole(settings, topic, max_partition_fetch_bytes=2 * MAX_RECORD_BYTES):
+        releases.take(record.key, record.value, record.offset)
     return releases
 
 

@@ -40,5 +40,6 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     "a route that is never taken": ("  - kind: operations", "  - {kind: patient, tiers: [urgent], units: [a], escalation: bedside}\n  - kind: operations", "  - {kind: patient", "a route above takes all"),
     "a tab": ("  burst: 2", "\tburst: 2", "\tburst: 2", "not YAML"),
     "a bracket that stays open": ("tiers: [warning, watch]", "tiers: [warning, watch", "    escalation: nobody", "not YAML"),
+    "an alias of nothing": ("notify: [head]", "notify: *x", "notify: *x", "undefined alias"),
     "a part in itself": ("notify: [head]", "notify: &a [*a]", "notify: &a", "contains itself"),
 }

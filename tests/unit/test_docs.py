@@ -55,7 +55,7 @@ from tests.malformed import MALFORMED
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
-OWN = ("interfaces.md", "operate.md", "design.md")
+OWN = ("interfaces.md", "operate.md", "design.md", "paging.md")
 EVENTS: dict[str, type[BaseModel]] = {
     "reading": Reading,
     "admission": Admission,

@@ -96,6 +96,15 @@ def test_the_version_is_that_of_the_file_and_of_every_letter_in_it(tmp_path: Pat
     assert load_policy(own).version != load_policy().version
 
 
+def test_the_example_of_the_documents_is_a_policy() -> None:
+    document = (FILE.parents[1] / "docs" / "paging.md").read_text()
+    example = document.split("```yaml\n", 1)[1].split("```", 1)[0]
+    policy = parse_policy(example)
+    escalation = policy.escalation("patient", "icu-a", "urgent")
+    assert escalation == policy.escalations["intensive-care"]
+    assert policy.on_call("icu-nurse", NIGHT) == ("icu-phone",)
+
+
 def test_the_policy_needs_neither_faust_nor_kafka() -> None:
     code = (
         "import sys, config.policy, config.silences; config.policy.load_policy(); "
@@ -202,7 +211,9 @@ def test_all_mistakes_are_told_at_once_each_once_in_the_order_of_the_file() -> N
     assert len(set(found)) == len(found) == len(together)
 
 
-@pytest.mark.parametrize("text", ["", "# only words\n", "- a list\n", "word\n", "{}\n", "null\n"])
+@pytest.mark.parametrize(
+    "text", ["", "# words\n", "- a list\n", "word\n", "{}\n", "null\n", "a: !!float x\n"]
+)
 def test_a_file_that_is_no_policy_is_told_so(text: str) -> None:
     assert all(each.startswith("policy.yaml, line 1: ") for each in problems(text))
 

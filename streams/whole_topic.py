@@ -1,0 +1,47 @@
+"""A topic of one partition from a command: all that is on it now, and one record more."""
+
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from config.settings import Settings
+from streams.topics import TopicError
+
+__all__ = ["read_whole"]
+
+_POLL_MS = 500
+
+
+async def read_whole(settings: Settings, topic: str, **consumer_options: Any) -> list[Any]:
+    """Read a topic from its begin to what is its end when it is asked for.
+
+    Args:
+        settings: name the broker.
+        topic: its name; it has one partition.
+        consumer_options: more arguments of `aiokafka.AIOKafkaConsumer`.
+
+    Returns:
+        aiokafka's records.
+
+    Raises:
+        TopicError: there is no such topic.
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    found: list[Any] = []
+    consumer = AIOKafkaConsumer(
+        **settings.kafka_client(), enable_auto_commit=False, **consumer_options
+    )
+    try:
+        await consumer.start()
+        if topic not in await consumer.topics():
+            raise TopicError(f"There is no topic {topic!r}: create the topics with `vigil topics`.")
+        partition = TopicPartition(topic, 0)
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        end = (await consumer.end_offsets([partition]))[partition]
+        while await consumer.position(partition) < end:
+            fetched = await consumer.getmany(partition, timeout_ms=_POLL_MS)
+            found += fetched.get(partition, ())
+    finally:
+        await consumer.stop()
+    return found
