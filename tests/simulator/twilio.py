@@ -216,7 +216,7 @@ class TwilioSimulator:
         app.router.add_post(f"{messages}.json", self._handled(self._create))
         app.router.add_get(f"{messages}.json", self._handled(self._list))
         app.router.add_get(messages + "/{sid}.json", self._handled(self._get))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()
