@@ -98,11 +98,15 @@ class Smtp:
                 await client.data(content)
         except SMTPResponseException as error:
             return _answered(error)
-        except ValueError:
-            return Refused("address", "the contact's address is not one that mail can go to")
-        except (SMTPException, TimeoutError, OSError) as error:
+        except (
+            SMTPException,
+            TimeoutError,
+            OSError,
+        ) as error:  # certificates too, before ValueError
             reason = f"mail server: {type(error).__name__}"
             return InDoubt(reason) if handing_over else Busy(None, reason)
+        except ValueError:
+            return Refused("address", "the contact's address is not one that mail can go to")
         else:
             with suppress(SMTPException, TimeoutError, OSError):
                 async with asyncio.timeout(_GOODBYE_S):
@@ -129,6 +133,9 @@ def compose(message: Message, sender: str) -> EmailMessage:
     Raises:
         ValueError: the address cannot stand in a mail.
     """
+    name, at, domain = message.to.rpartition("@")
+    if not (name and at and domain) or not message.to.isascii():
+        raise ValueError("no address")
     mail = EmailMessage()
     mail["From"] = sender
     mail["To"] = message.to

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import warnings
 from collections import deque
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -10,7 +11,7 @@ from email.policy import default
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 
 Step = Literal["hello", "from", "to", "data"]
 
@@ -64,6 +65,7 @@ class MailServer:
     recipients: list[str] = field(default_factory=list)
     tried: int = 0
     port: int = 0
+    _sessions: list[Any] = field(default_factory=list)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -89,16 +91,20 @@ class MailServer:
         starttls = context if self.security == "starttls" else None
 
         def session() -> SMTP:
-            return SMTP(
-                self,
-                hostname="mail.example",
-                loop=loop,
-                tls_context=starttls,
-                require_starttls=starttls is not None,
-                authenticator=self._authenticate,
-                auth_required=self.login is not None,
-                auth_require_tls=self.security == "starttls",
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # aiosmtpd does not know that it is within TLS
+                made = SMTP(
+                    self,
+                    hostname="mail.example",
+                    loop=loop,
+                    tls_context=starttls,
+                    require_starttls=starttls is not None,
+                    authenticator=self._authenticate,
+                    auth_required=self.login is not None,
+                    auth_require_tls=self.security == "starttls",
+                )
+            self._sessions.append(made)
+            return made
 
         self._server = await loop.create_server(
             session, "localhost", self.port, ssl=context if self.security == "tls" else None
@@ -108,9 +114,13 @@ class MailServer:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        for session in self._sessions:
+            if session.transport is not None:
+                session.transport.abort()
+        await asyncio.sleep(0.05)  # connections that were cut are closed in the loop's next rounds
 
     def _authenticate(
-        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+        self, server: SMTP, session: Any, envelope: Envelope, mechanism: str, data: Any
     ) -> AuthResult:
         assert isinstance(data, LoginPassword)
         given = (data.login.decode(), data.password.decode())
@@ -119,7 +129,7 @@ class MailServer:
     # -- hooks of aiosmtpd
 
     async def handle_MAIL(  # noqa: N802
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+        self, server: SMTP, session: Any, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         self.tried += 1
         session.fault = self.script.popleft() if self.script else None
@@ -127,13 +137,13 @@ class MailServer:
         return await self._answer(server, session, "from") or "250 OK"
 
     async def handle_RCPT(  # noqa: N802
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+        self, server: SMTP, session: Any, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         envelope.rcpt_tos.append(address)
         return await self._answer(server, session, "to") or "250 OK"
 
     async def handle_DATA(  # noqa: N802
-        self, server: SMTP, session: Session, envelope: Envelope
+        self, server: SMTP, session: Any, envelope: Envelope
     ) -> str:
         fault: Fault | None = session.fault
         if fault is None or fault.at != "data" or fault.accepts:
@@ -143,7 +153,7 @@ class MailServer:
         return await self._answer(server, session, "data") or "250 OK queued"
 
     @staticmethod
-    async def _answer(server: SMTP, session: Session, step: Step) -> str | None:
+    async def _answer(server: Any, session: Any, step: Step) -> str | None:
         fault: Fault | None = session.fault
         if fault is None or fault.at != step:
             return None
