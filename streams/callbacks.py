@@ -107,13 +107,14 @@ def serve_callbacks(app: VigilApp, topics: Catalogue, policy: Policy) -> None:
                 key=found.alert.encode(),
                 partition=0,
             )
-            return _twiml(_THANKS[found.answer].format(found.alert))
+            return _twiml(_THANKS[found.answer])
 
 
+#: Without the reference: a text that has it could be taken for the page.
 _THANKS: dict[str, str] = {
-    "accepted": "Accepted: {}. Thank you.",
-    "declined": "Declined: {}. The next person is called.",
-    "escalated": "Passed on: {}. The next person is called.",
+    "accepted": "Accepted. Thank you.",
+    "declined": "Declined. The next person is called.",
+    "escalated": "Passed on. The next person is called.",
 }
 
 

@@ -5,13 +5,12 @@ What they keep from paging is in `config.silences`.
 
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaProducer
 from pydantic import ValidationError
 
 from config.settings import Settings
 from streams.alert_events import Silence
-from streams.topics import catalogue, ensure
-from streams.whole_topic import read_whole
+from streams.topics import catalogue
+from streams.whole_topic import read_whole, send
 
 __all__ = ["Silences", "publish_silence", "read_silences"]
 
@@ -70,12 +69,5 @@ async def publish_silence(settings: Settings, silence_id: str, silence: Silence 
     Raises:
         aiokafka.errors.KafkaError: the broker does not take it.
     """
-    await ensure(settings)
     value = None if silence is None else silence.model_dump_json().encode()
-    producer = AIOKafkaProducer(**settings.kafka_client(), enable_idempotence=True)
-    try:
-        await producer.start()
-        topic = catalogue(settings).alerts_silences.name
-        await producer.send_and_wait(topic, value, silence_id.encode(), partition=0)
-    finally:
-        await producer.stop()
+    await send(settings, catalogue(settings).alerts_silences.name, silence_id.encode(), value)

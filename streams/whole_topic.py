@@ -1,23 +1,30 @@
 """A topic of one partition from a command: all that is on it now, and one record more."""
 
+from collections.abc import Callable
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from config.settings import Settings
-from streams.topics import TopicError
+from streams.topics import TopicError, ensure
 
-__all__ = ["read_whole"]
+__all__ = ["read_whole", "send"]
 
 _POLL_MS = 500
 
 
-async def read_whole(settings: Settings, topic: str, **consumer_options: Any) -> list[Any]:
+async def read_whole(
+    settings: Settings,
+    topic: str,
+    progress: Callable[[int, int], None] = lambda read, whole: None,
+    **consumer_options: Any,
+) -> list[Any]:
     """Read a topic from its begin to what is its end when it is asked for.
 
     Args:
         settings: name the broker.
         topic: its name; it has one partition.
+        progress: called with how many offsets have been read, and how many there are.
         consumer_options: more arguments of `aiokafka.AIOKafkaConsumer`.
 
     Returns:
@@ -42,6 +49,28 @@ async def read_whole(settings: Settings, topic: str, **consumer_options: Any) ->
         while await consumer.position(partition) < end:
             fetched = await consumer.getmany(partition, timeout_ms=_POLL_MS)
             found += fetched.get(partition, ())
+            progress(await consumer.position(partition), end)
     finally:
         await consumer.stop()
     return found
+
+
+async def send(settings: Settings, topic: str, key: bytes, value: bytes | None) -> None:
+    """Send a record to a topic; it is created where it is missing.
+
+    Args:
+        settings: name the broker.
+        topic: its name; it has one partition.
+        key: of the record.
+        value: None takes back what the key stood for.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not take it.
+    """
+    await ensure(settings)
+    producer = AIOKafkaProducer(**settings.kafka_client(), enable_idempotence=True)
+    try:
+        await producer.start()
+        await producer.send_and_wait(topic, value, key, partition=0)
+    finally:
+        await producer.stop()

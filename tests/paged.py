@@ -82,4 +82,5 @@ async def changes(
         return all(told.count(state) >= still.count(state) for state in still)
 
     records = await read(chosen, [catalogue(chosen).alerts.name], enough, worker, seconds)
-    return [AlertChange.model_validate_json(record.value) for record in records]
+    told = [AlertChange.model_validate_json(record.value) for record in records]
+    return sorted(told, key=lambda change: change.at)  # partitions come in any order

@@ -10,8 +10,8 @@ from config.clock import from_ms, now_ms
 from config.settings import settings
 from streams.alert_events import Acknowledgement
 from streams.commands.people import me
-from streams.reading import send
 from streams.topics import catalogue
+from streams.whole_topic import send
 
 __all__ = ["ack"]
 
@@ -44,7 +44,7 @@ def ack(reference: str, answer: Answer | None, by: str | None, as_json: bool) ->
     )
     topic = catalogue(chosen).alerts_acknowledged.name
     value = acknowledgement.model_dump_json().encode()
-    asyncio.run(send(chosen, topic, [(reference.encode(), value)]))
+    asyncio.run(send(chosen, topic, reference.encode(), value))
     if as_json:
         click.echo(json.dumps({"alert": reference, "answer": given, "by": acknowledgement.by}))
     else:

@@ -9,8 +9,8 @@ from rich.progress import Progress
 
 from config.settings import settings
 from streams.audit import check
-from streams.reading import read_all
 from streams.topics import catalogue
+from streams.whole_topic import read_whole
 
 __all__ = ["audit"]
 
@@ -51,10 +51,11 @@ def verify(ctx: click.Context, as_json: bool) -> None:
 
 async def _read() -> list[tuple[int, bytes | None]]:
     chosen = settings()
-    found: list[tuple[int, bytes | None]] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("audit", total=None)
-        async for record, left in read_all(chosen, catalogue(chosen).audit.name):
-            found.append((record.offset, record.value))
-            progress.update(task, total=len(found) + left, completed=len(found))
-    return found
+        records = await read_whole(
+            chosen,
+            catalogue(chosen).audit.name,
+            lambda read, whole: progress.update(task, total=whole, completed=read),
+        )
+    return [(record.offset, record.value) for record in records]
