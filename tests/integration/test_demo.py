@@ -137,7 +137,7 @@ async def test_a_worker_that_dies_ends_the_demo_with_its_last_words(tmp_path: Pa
     assert process.returncode == 1
     text = "".join(err.decode().split())  # lines are as wide as the terminal
     log = tmp_path / "home" / "demo-worker.log"
-    assert "Theworkerendedwithexitcode1" in text
+    assert "Thebedsideworkerendedwithexitcode1" in text
     assert str(log) in text
     assert "manifest.json" in log.read_text()
     assert left_over(tmp_path) == []

@@ -81,6 +81,23 @@ async def test_a_forged_receipt_or_reply_is_refused(
     assert "accepted" not in [change.state for change in told]
 
 
+async def test_who_opts_out_is_named_to_operators_by_contact_id_and_not_by_number(
+    ward: Settings, twilio: TwilioSimulator, start_worker: Start
+) -> None:
+    worker = start_worker(ward, "paging")
+    await _recommend(ward, "p1")
+    await changes(ward, ["delivered"], worker)
+    answer = await twilio.reply(NURSE, "Stop", f"{ward.public_url}/twilio/reply")
+    assert "<Message>" not in answer.answer
+    told = await changes(ward, ["delivered"] * 2, worker)
+    (raised,) = [change for change in told if change.kind == "operations"][:1]
+    assert (raised.state, raised.tier) == ("raised", "warning")
+    assert raised.subject.startswith("contact nurse has opted out")
+    (text,) = [text for text in twilio.texts if text.to == OPERATOR]
+    assert "contact nurse" in text.body
+    assert NURSE not in text.body
+
+
 async def test_the_second_person_is_paged_within_a_second_of_the_configured_time(
     ward: Settings, twilio: TwilioSimulator, start_worker: Start, tmp_path: Path
 ) -> None:

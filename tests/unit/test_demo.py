@@ -145,7 +145,7 @@ def test_a_scratch_folder_is_gone_afterwards_also_after_an_error() -> None:
         with scratch_folder() as folder:
             (folder / "state").write_text("x")
             kept.append(folder)
-            raise WorkerError("x")
+            raise WorkerError("x", folder / "log")
 
     with pytest.raises(WorkerError):
         use()
