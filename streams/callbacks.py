@@ -53,7 +53,8 @@ def serve_callbacks(app: VigilApp, topics: Catalogue, policy: Policy) -> None:
     """
     settings = app.settings
     token, public_url = settings.twilio_auth_token, settings.public_url
-    if token is None or public_url is None:
+    # with an empty token anybody could sign
+    if token is None or not token.get_secret_value() or not public_url:
         return
     secret, base = token.get_secret_value(), public_url.rstrip("/")
     contacts = {known.sms: name for name, known in policy.contacts.items() if known.sms}
