@@ -17,6 +17,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from config.policy import load_policy
 from config.settings import Settings, settings
 from models.stay import Stay
 from streams.commands.replay import RATE, patients_of
@@ -126,6 +127,8 @@ def demo(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     steps = Steps(Console(stderr=True))
+    base = settings()
+    load_policy(base.policy)  # what is wrong with it is said before anything is started
 
     def read() -> list[Stay]:
         with steps("Patients"):
@@ -138,7 +141,6 @@ def demo(
                 septic_share=SEPTIC,
             )
 
-    base = settings()
     with scratch_folder() as home, ThreadPoolExecutor(1) as pool:
         patients_read = pool.submit(read)
         with _broker(base, home, steps) as (bootstrap, own):
