@@ -43,8 +43,8 @@ async def test_neither_the_log_nor_the_outbox_names_a_patient(
                 await producer.send(topic.name, value.encode(), patients[3].encode())
         # an answer to an alert that there is not
         answer = {"alert": patients[4], "answer": "accepted", "by": "n", "at": "2026-01-01T00:00Z"}
-        value = json.dumps(answer).encode()
-        await producer.send(topics.alerts_acknowledged.name, value, patients[4].encode())
+        given_up = json.dumps(answer).encode()
+        await producer.send(topics.alerts_acknowledged.name, given_up, patients[4].encode())
         await producer.flush()
 
     worker = start_worker(chosen, "paging")

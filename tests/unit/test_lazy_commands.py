@@ -35,3 +35,17 @@ def test_a_package_that_was_left_out_is_no_traceback() -> None:
 
 def test_a_command_that_does_not_exist_is_a_wrong_command_line() -> None:
     assert CliRunner().invoke(cli, ["no-such-command"]).exit_code == click.UsageError.exit_code
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("ack", "page", "page test", "audit", "audit verify", "oncall", "silence", "demo"),
+        *("worker", "rebuild", "evaluate alerts"),
+    ],
+)
+def test_help_of_a_command_of_paging_has_an_example(words: str) -> None:
+    shown = CliRunner().invoke(cli, [*words.split(), "--help"])
+    assert shown.exit_code == 0
+    assert "Example" in shown.output
+    assert f"vigil {words}" in " ".join(shown.output.split())
