@@ -73,11 +73,15 @@ class Budget:
         return known.spent.get(tier, 0) if known else 0
 
     def allowed(self, unit: str | None, tier: PagedTier) -> float:
-        """Alerts of a tier that the unit may have had by now; infinite where there is no limit."""
+        """Alerts of a tier that the unit may have had by now; infinite where there is no limit.
+
+        The burst is what a unit may have in any case, and not on top of the rest: else small units
+        would be over the rate for good.
+        """
         rate = self._rules.per_patient_day.get(tier)
         if rate is None:
             return float("inf")
-        return self._rules.burst + rate * self.patient_days(unit)
+        return max(self._rules.burst, rate * self.patient_days(unit))
 
     def patient_days(self, unit: str | None) -> float:
         """How long the unit's patients were watched."""
