@@ -161,8 +161,9 @@ class PagerAgent:
                 raised.patient_id, to_ms(raised.episode_at), to_ms(raised.at), wall_ms
             )
         else:
-            self._pager.passes(to_ms(raised.at), wall_ms)
-            self._pager.budget.census(raised.unit_id, raised.partition, raised.patient_hours)
+            self._pager.census(
+                raised.unit_id, raised.partition, raised.patient_hours, to_ms(raised.at), wall_ms
+            )
 
     def _silence(self, record: Any, wall_ms: int) -> None:
         if record.value is not None:

@@ -252,6 +252,13 @@ class Pages:
             self._early[provider_id] = early = Early(provider_id, status, code, wall)
             self._book.touch(early)
 
+    def forget(self, alert: Alert) -> None:
+        """Forget which messages carried the pages of an alert that is over for long."""
+        for known in self._book.pages_of.get(alert.alert_id, ()):
+            provider_id = self._book.pages[known].provider_id
+            if provider_id is not None:
+                self._of_message.pop(provider_id, None)
+
     def forget_early(self, wall_ms: int) -> None:
         """Forget receipts that nobody has come for in a day."""
         for early in [e for e in self._early.values() if e.wall_ms < wall_ms - _DAY_MS]:
