@@ -145,7 +145,7 @@ class Pager:
     ) -> None:
         """Note how long a unit's patients were watched; what was held back may now be within it."""
         self.passes(at_ms, wall_ms)
-        self.budget.census(unit_id, partition, hours)
+        self.budget.census(unit_id, partition, hours, at_ms)
         for alert_id in list(self._held_back.get(unit_id, ())):
             alert = self._book.alerts.get(alert_id)
             if alert is None or alert.state != "over_budget":
@@ -267,7 +267,7 @@ class Pager:
                 self._held_back[alert.unit_id].append(alert.alert_id)
                 self._tell_of_budget(alert, at_ms)
                 return
-            self.budget.spend(alert.unit_id, tier)
+            self.budget.spend(alert.unit_id, tier, at_ms)
         self._step(alert, 0, at_ms)
 
     def _step(self, alert: Alert, number: int, at_ms: int) -> None:
