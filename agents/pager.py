@@ -203,7 +203,7 @@ class PagerAgent:
                 "unit_id": alert.unit_id,
                 "contact": change.by if page is None else page.contact,
                 "channel": change.channel,
-                "step": alert.step if page is None else page.step,
+                "step": change.step,
                 "possible_repeat": change.possible_repeat,
                 "detail": change.detail,
             }

@@ -30,6 +30,7 @@ from streams.delivery.message import (
     Outcome,
     Refused,
 )
+from streams.delivery.references import PAGES
 from streams.delivery.twilio_http import Exchange, TwilioHttp, exchange
 
 __all__ = ["Twilio"]
@@ -134,7 +135,7 @@ class Twilio:
         """Look a message up in the list of those to its number, newest first."""
         earliest = since - _CLOCKS
         named = re.compile(
-            r"\b(" + "|".join(map(re.escape, message.references)) + r")\b", re.IGNORECASE
+            rf"\b{PAGES}(" + "|".join(map(re.escape, message.references)) + r")\b", re.IGNORECASE
         )
         exchange.set(Exchange())
         try:

@@ -526,3 +526,35 @@ def test_change_ids_are_the_same_when_a_change_is_told_again(ward: Ward) -> None
         each.answer("a")
     assert [c.change_id for c in ward.told] == [c.change_id for c in other.told]
     assert len({c.change_id for c in ward.told}) == len(ward.told)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_receipt_counts_for_every_page_of_a_bundle_whenever_it_comes(
+    ward: Ward, restarts: bool
+) -> None:
+    ward.pager.budget.census("ICU-1", 0, 2400.0)
+    for name in "abc":
+        ward.raise_alert(name)
+    ward.wall += MINUTE
+    (bundle,) = ward.claim()
+    assert len(bundle.pages) == 2
+    if restarts:  # and each page is asked for by itself
+        ward.restart()
+        doubts = [known for known, _, _ in ward.pager.pages.doubtful(ward.wall)]
+        ward.pager.pages.answered(doubts[0], "SM9", T0, ward.wall)
+        ward.pager.pages.receipt("SM9", "delivered", None, T0, ward.wall)
+        ward.pager.pages.answered(doubts[1], "SM9", T0, ward.wall)
+    else:
+        ward.pager.pages.receipt("SM9", "delivered", None, T0, ward.wall)
+        ward.settle(bundle, Accepted("SM9"))
+    ward.persist()
+    arrived = [c.page.page_id for c in ward.told if c.page and c.state == "delivered"]
+    assert sorted(arrived) == sorted(bundle.pages)
+
+
+def test_each_escalation_is_told_with_its_own_step(ward: Ward) -> None:
+    ward.raise_alert()
+    ward.wall += HOUR
+    ward.claim()
+    steps = [c.step for c in ward.told if c.alert.kind == "patient" and c.state == "escalated"]
+    assert steps == [1, 2]
