@@ -532,7 +532,7 @@ def test_change_ids_are_the_same_when_a_change_is_told_again(ward: Ward) -> None
 def test_a_receipt_counts_for_every_page_of_a_bundle_whenever_it_comes(
     ward: Ward, restarts: bool
 ) -> None:
-    ward.pager.budget.census("ICU-1", 0, 2400.0)
+    ward.census(2400.0)
     for name in "abc":
         ward.raise_alert(name)
     ward.wall += MINUTE
