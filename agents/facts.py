@@ -10,12 +10,10 @@ from typing import Any
 import msgspec
 
 from agents.progress import Progress
-from agents.work import Work, settle
+from agents.work import Work, dead_letter, each, settle
 from streams.application import VigilApp
-from streams.deadletters import encode
 from streams.events import patient_key
 from streams.intake import record_bytes
-from streams.metrics import metrics
 from streams.outbox import Outbox
 from streams.partitions import partition_of
 from streams.topics import Catalogue, Topic
@@ -66,12 +64,7 @@ class FactsAgent(ABC):
 
     async def run(self, stream: Any) -> None:
         """Take a batch, keep the facts, send what is not ours."""
-        async for event in stream.noack().events():
-            if await self._app.consumer.begin(event.value):
-                try:
-                    await self._keep(event)
-                except Exception as error:
-                    await self._app.fail(error)
+        await each(self._app, stream, self._keep)
 
     async def caught_up(self, batch: Batch) -> None:
         """Wait until all facts that the broker holds now for a batch's patients are kept.
@@ -87,8 +80,8 @@ class FactsAgent(ABC):
         if self._assignment != self._app.consumer.assignment_number:
             # another worker may have kept more since; what is stored here is up to date again
             self._assignment = self._app.consumer.assignment_number
-            for each in range(self._topic.partitions):
-                self._remembered.forget(each)
+            for any_partition in range(self._topic.partitions):
+                self._remembered.forget(any_partition)
         outbox = Outbox(self._app.batch_producer)
         writes: dict[bytes, bytes | None] = {}
         for record in batch.records:
@@ -103,10 +96,7 @@ class FactsAgent(ABC):
                 elif (state := self.keep(partition, key, fact)) is not None:
                     writes[key] = state
             except ValueError as error:
-                metrics.dead_letters.labels(record.topic).inc()
-                dead_letters = self._topics.dead_letters.name
-                place = partition % self._app.sizes[dead_letters]
-                outbox.add(dead_letters, place, None, encode(record, str(error)))
+                dead_letter(self._app, self._topics, outbox, record, str(error))
         self._table.store(partition, list(writes.items()), outbox)
         self._progress.note(batch)
         acks = await outbox.hand_over()

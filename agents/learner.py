@@ -20,15 +20,15 @@ import msgspec
 import numpy as np
 
 from agents.retraining import Retraining
-from agents.work import Work, settle
+from agents.work import Work, dead_letter, each, settle
 from config.clock import from_ms
 from models.contest import Contest
 from models.learner import LabelledStay, Learner, Snapshot
 from models.registry import model_files
 from models.release_records import LayerRecord, ModelRecord, ShadowRecord, key_of
 from models.risk import ForestModel
+from models.window import HOUR_MS
 from streams.application import VigilApp, report_lag
-from streams.deadletters import encode
 from streams.following import Follower
 from streams.lessons import FEATURES_VERSION, Example, StayEnd, decode
 from streams.metrics import metrics
@@ -112,12 +112,7 @@ class LearnerAgent:
     async def run(self, stream: Any) -> None:
         """Take a batch, learn what is due."""
         await self._follower.ready.wait()
-        async for event in stream.noack().events():
-            if await self._app.consumer.begin(event.value):
-                try:
-                    await self._learn(event)
-                except Exception as error:
-                    await self._app.fail(error)
+        await each(self._app, stream, self._learn)
 
     async def _learn(self, event: Any) -> None:
         batch: Batch = event.value
@@ -129,8 +124,7 @@ class LearnerAgent:
             try:
                 self._keep(record, writes, fresh)
             except ValueError as error:
-                metrics.dead_letters.labels(record.topic).inc()
-                outbox.add(self._topics.dead_letters.name, 0, None, encode(record, str(error)))
+                dead_letter(self._app, self._topics, outbox, record, str(error))
             if self._pending.any_due:  # after each record, so that batches make no difference
                 self._store(writes, outbox)  # what is taken is read from there
                 for stay in self._pending.due(writes):
@@ -349,6 +343,6 @@ class LearnerAgent:
     def _new_pending(self) -> Pending:
         settings = self._app.settings
         return Pending(
-            round(settings.label_delay_hours * 3_600_000),
-            round(settings.label_wait_days * 86_400_000),
+            round(settings.label_delay_hours * HOUR_MS),
+            round(settings.label_wait_days * DAY_MS),
         )

@@ -3,13 +3,11 @@
 from typing import Any
 
 from agents.vitals import VitalsAgent
-from agents.work import Work, finish
+from agents.work import Work, dead_letter, settle
 from config.settings import Settings
 from streams.application import VigilApp
-from streams.deadletters import encode
 from streams.intake import record_bytes
 from streams.lessons import StayEnd, decode
-from streams.metrics import metrics
 from streams.outbox import Outbox
 from streams.topics import Catalogue
 from streams.transport import Batch
@@ -45,18 +43,11 @@ class OutcomesAgent:
             try:
                 key = _patient(record, self._app.settings)
             except ValueError as error:
-                metrics.dead_letters.labels(record.topic).inc()
-                dead_letters = self._topics.dead_letters.name
-                place = batch.tp.partition % self._app.sizes[dead_letters]
-                outbox.add(dead_letters, place, None, encode(record, str(error)))
+                dead_letter(self._app, self._topics, outbox, record, str(error))
             else:
                 outbox.add(self._topics.lessons.name, 0, key, record.value)
         acks = await outbox.hand_over()
-        self._app.add_future(self._sent_on(acks, Work(event)))
-
-    async def _sent_on(self, acks: Any, work: Work) -> None:
-        if await finish(self._app, acks) is not None:
-            work.done()
+        self._app.add_future(settle(self._app, acks, Work(event)))
 
 
 def _patient(record: Any, settings: Settings) -> bytes:

@@ -19,11 +19,11 @@ from faust.types import TP
 from agents.admissions import AdmissionsAgent
 from agents.labs import LabsAgent
 from agents.progress import Progress
-from agents.work import Work, finish, settle
+from agents.work import Work, dead_letter, finish, settle
 from config.clock import now_ms
 from streams.application import VigilApp, report_lag
 from streams.bedside import DIRECT, ROUTED, Bedside, Results, with_origin
-from streams.deadletters import DeadLetterLimit, encode
+from streams.deadletters import DeadLetterLimit
 from streams.intake import Reject
 from streams.metrics import metrics
 from streams.outbox import Outbox
@@ -171,9 +171,7 @@ class VitalsAgent:
                 with_origin(record),
             )  # fmt: skip
         for reject in rejects:
-            place = partition % self._app.sizes[topics.dead_letters.name]
-            letter = encode(reject.record, reject.reason)
-            outbox.add(topics.dead_letters.name, place, None, letter)
+            dead_letter(self._app, topics, outbox, reject.record, reject.reason)
 
     async def _finish(self, work: Work, acks: Any, batch: Batch, results: Results) -> None:
         if await settle(self._app, acks, work, self._windows) and results.recommendations:
@@ -267,7 +265,7 @@ class VitalsAgent:
             metrics.readings.labels(outcome).inc(count)
         metrics.readings.labels("rejected").inc(rejected)
         metrics.readings.labels("routed").inc(strays)
-        metrics.dead_letters.labels(batch.tp.topic).inc(rejected)
+        metrics.dead_letters.labels(batch.tp.topic)  # there from the first batch on, at zero
         metrics.batch.observe(len(batch.records))
         metrics.patients.set(len(self._bedside.windows))
         metrics.held.set(len(self._merger))

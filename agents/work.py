@@ -1,13 +1,17 @@
 """What agents share: a batch is done when everything that came of it is with the broker."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from streams.application import VigilApp
+from streams.deadletters import encode
+from streams.metrics import metrics
+from streams.outbox import Outbox
 from streams.producer import RevokedError
+from streams.topics import Catalogue
 from tables.store import BatchTable
 
-__all__ = ["Work", "finish", "settle"]
+__all__ = ["Work", "dead_letter", "each", "finish", "settle"]
 
 
 class Work:
@@ -56,9 +60,18 @@ async def finish(
 
 
 async def settle(
-    app: VigilApp, acks: Awaitable[dict[tuple[str, int], int]], work: Work, table: BatchTable
+    app: VigilApp,
+    acks: Awaitable[dict[tuple[str, int], int]],
+    work: Work,
+    table: BatchTable | None = None,
 ) -> bool:
     """Wait for the broker, note how far the table's local copy has got, and count a part as done.
+
+    Args:
+        app: the application.
+        acks: from the outbox.
+        work: whose part it is.
+        table: that was written to; None where nothing is kept.
 
     Returns:
         False where a rebalance came first, see `finish`.
@@ -66,7 +79,31 @@ async def settle(
     delivered = await finish(app, acks)
     if delivered is None:
         return False
-    if not work.stale:  # of a revoked partition the local copy is closed
+    if table is not None and not work.stale:  # of a revoked partition the local copy is closed
         table.stored(work.partition, delivered)
     work.done()
     return True
+
+
+async def each(app: VigilApp, stream: Any, handle: Callable[[Any], Awaitable[None]]) -> None:
+    """Handle a stream's batches, one after the other; a failure stops the worker.
+
+    Args:
+        app: the application.
+        stream: of batches.
+        handle: called with the event of each batch whose partition is still this worker's.
+    """
+    async for event in stream.noack().events():
+        try:
+            if await app.consumer.begin(event.value):
+                await handle(event)
+        except Exception as error:
+            # a bug, or a state that cannot be read: stop before anything is lost
+            await app.fail(error)
+
+
+def dead_letter(app: VigilApp, topics: Catalogue, outbox: Outbox, record: Any, reason: str) -> None:
+    """Put a record that cannot be used into the outbox, whole, with the reason."""
+    metrics.dead_letters.labels(record.topic).inc()
+    name = topics.dead_letters.name
+    outbox.add(name, record.partition % app.sizes[name], None, encode(record, reason))

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings, settings
+from models.registry import SHIPPED, load_model
+from streams.bedside import warm_up
 from streams.kafka import LocalKafka
 from tests.live import Worker, free_port
 
@@ -62,8 +64,17 @@ def live(broker: LocalKafka, tmp_path: Path) -> Settings:
     )
 
 
+@pytest.fixture(scope="session")
+def _kernels() -> None:
+    """Compile what a worker compiles at its start, once for all.
+
+    In a fresh checkout on a busy machine that takes minutes, in which a test would wait in vain.
+    """
+    warm_up(load_model(SHIPPED["context"]))
+
+
 @pytest.fixture
-async def start_worker(tmp_path: Path) -> AsyncIterator[Callable[..., Worker]]:
+async def start_worker(tmp_path: Path, _kernels: None) -> AsyncIterator[Callable[..., Worker]]:
     """Start workers that are gone when the test ends, whatever happens."""
     async with AsyncExitStack() as stack:
 

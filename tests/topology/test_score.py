@@ -9,9 +9,11 @@ import pytest
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from config.settings import Settings
 from models.vitals import WIRE_NAMES
 from streams.bedside import ORIGIN_HEADER
 from streams.deadletters import TooManyDeadLettersError
+from streams.metrics import REGISTRY
 from streams.partitions import partition_of
 from streams.producer import RevokedError
 from streams.transport import Batch
@@ -234,6 +236,14 @@ async def test_a_bad_record_becomes_a_dead_letter_beside_its_good_neighbours(ben
     assert base64.b64decode(letter["value"]) == b"\xff\x00"
     assert (letter["topic"], letter["partition"], letter["offset"]) == ("vitals", 0, 1)
     assert event.acked
+
+
+async def test_the_metric_of_dead_letters_is_there_at_zero_from_the_first_batch_on() -> None:
+    bench = Bench(Settings(broker="nowhere:1", partitions=2, topic_prefix="good."))
+    patient = _patient(0)
+    await bench.feed(bench.score, [record("good.vitals", 0, _reading(patient), patient.encode())])
+    dead = REGISTRY.get_sample_value("vigil_dead_letters_total", {"topic": "good.vitals"})
+    assert dead == 0
 
 
 async def test_a_late_reading_goes_to_the_late_topic_as_it_came(bench: Bench) -> None:
