@@ -1,6 +1,7 @@
 """Outcomes through a real broker to a learner, and back to the bedside as a new model."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from models.release_records import LayerRecord, ModelEvent, ModelPointer
 from models.simulator import simulate
 from streams.lessons import Example, decode
 from streams.replay import Replay
+from streams.tasks import first
 from streams.topics import catalogue, ensure
 from tables.pending import End, Pending
 from tests.live import Worker, free_port, parsed, read
@@ -97,16 +99,16 @@ async def test_what_is_learned_is_what_the_topic_says_and_scores_at_the_bedside(
     def with_the_last(found: list[Any]) -> bool:
         return any(r["model_version"] == last for r in parsed(found[-400:]))
 
-    async with asyncio.timeout(60):
-        again = asyncio.create_task(_trickle(live))
+    async def seen() -> None:
         await read(live, [topic], with_the_last, bedside)
-        again.cancel()
+
+    await first(seen(), _trickle(live))
 
 
 async def _trickle(live: Settings) -> None:
-    for seed in range(100, 200):
+    """Send new patients until cancelled."""
+    for seed in itertools.count(100):
         await Replay(live, list(simulate(2, seed=seed)), rate=None, suffix=f"-{seed}").run()
-        await asyncio.sleep(0.2)
 
 
 async def test_a_learner_that_is_killed_loses_no_label_and_counts_none_twice(
@@ -123,7 +125,6 @@ async def test_a_learner_that_is_killed_loses_no_label_and_counts_none_twice(
     models = catalogue(live).models.name
     for kills in range(1, 4):
         await read(live, [models], partial(_have, kills - 1))
-        await asyncio.sleep(0.05 * kills)
         learning.kill()
         learning.start()
     await sending
