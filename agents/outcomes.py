@@ -1,5 +1,6 @@
 """Outcomes → lessons: how stays ended, sent on to the learner in the one order it reads."""
 
+import asyncio
 from typing import Any
 
 from agents.vitals import VitalsAgent
@@ -27,14 +28,23 @@ class OutcomesAgent:
         self._app, self._topics, self._vitals = app, topics, vitals
 
     async def run(self, stream: Any) -> None:
-        """Take a batch, send its outcomes on."""
-        async for event in stream.noack().events():
-            try:
-                await self._vitals.caught_up(event.value)
-                if await self._app.consumer.begin(event.value):
-                    await self._send_on(event)
-            except Exception as error:
-                await self._app.fail(error)
+        """Take a batch, send its outcomes on; a partition that has to wait holds up no other."""
+        last: dict[int, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            async for event in stream.noack().events():
+                partition = event.value.tp.partition
+                last[partition] = group.create_task(self._in_turn(event, last.get(partition)))
+
+    async def _in_turn(self, event: Any, before: asyncio.Task[None] | None) -> None:
+        """Handle a batch once the one before it of the same partition is handled."""
+        if before is not None:
+            await before
+        try:
+            await self._vitals.caught_up(event.value)
+            if await self._app.consumer.begin(event.value):
+                await self._send_on(event)
+        except Exception as error:
+            await self._app.fail(error)
 
     async def _send_on(self, event: Any) -> None:
         batch: Batch = event.value
