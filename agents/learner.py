@@ -224,7 +224,6 @@ class LearnerAgent:
             threshold=snapshot.threshold,
             stays=snapshot.learned,
             examples=snapshot.labels,
-            offset=-1,
         )
         self._send(outbox, record)
         for key in self._follower.releases.superfluous():
