@@ -205,11 +205,12 @@ class LearnerAgent:
         if found or self._watch.is_due:
             self._watch.store(writes)
         every, now_ms = self._app.settings.retrain_days, self._pending.watermark_ms
-        if not self._pending.begun:
+        if every is None or not self._pending.begun:
             return
-        if self._asked_ms is None:
-            self._asked_ms = now_ms
-        if every is not None and now_ms >= self._asked_ms + every * DAY_MS:
+        # of what was trained last the topic tells, whoever asked; else since this learner began
+        trained_ms = self._follower.releases.trained_until_ms
+        self._asked_ms = max(filter(None, (self._asked_ms, trained_ms)), default=now_ms)
+        if now_ms >= self._asked_ms + every * DAY_MS:
             self._asked_ms = now_ms
             self._retraining.ask(f"{every:g} days have passed")
 
