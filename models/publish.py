@@ -18,6 +18,7 @@ from models import tracking
 from models.card import model_card
 from models.evaluation import model_row, probabilities
 from models.plots import plots
+from models.learner import require_room
 from models.registry import ARTIFACT, SHIPPED, load_model, load_registered, save_model
 from models.risk import RiskModel
 from models.stay import Stay
@@ -69,10 +70,11 @@ def publish(trained: Trained, tracking_uri: str, *, promote: bool = True) -> Pub
         What became of it.
 
     Raises:
-        models.registry.ModelError: the store does not answer.
+        models.registry.ModelError: the store does not answer, or the model is too large.
     """
     facts, report = trained.facts, trained.rows[0].report
     tags = {
+    require_room(trained.model)
         "data_hash": facts["trained_on"]["data_hash"],
         "data_span": f"ICU hours {facts['trained_on']['first_icu_hour']:g} to "
         f"{facts['trained_on']['last_icu_hour']:g}",
