@@ -30,7 +30,7 @@ from models.risk import ForestModel
 from models.window import HOUR_MS
 from streams.application import VigilApp, report_lag
 from streams.following import Follower
-from streams.lessons import FEATURES_VERSION, Example, StayEnd, decode
+from streams.lessons import FEATURES_VERSION, Example, StayEnd, decode, require_past
 from streams.metrics import metrics
 from streams.outbox import Outbox
 from streams.topics import DAY_MS, Catalogue
@@ -147,10 +147,7 @@ class LearnerAgent:
     def _keep(self, record: Any, writes: dict[bytes, bytes | None], fresh: list[Example]) -> None:
         lesson = decode(record.value)
         patient = lesson.patient_id.encode()
-        at_ms = lesson.ended_at_ms if isinstance(lesson, StayEnd) else lesson.observed_at_ms
-        # it would make the labels of every patient due
-        if at_ms > record.timestamp + self._app.settings.future_tolerance_s * 1000:
-            raise ValueError("its time lies in the future")
+        require_past(lesson, record.timestamp, self._app.settings.future_tolerance_s)
         if isinstance(lesson, StayEnd):
             end = End(lesson.ended_at_ms, lesson.septic, lesson.onset_at_ms)
             self._pending.outcome(patient, end, writes)

@@ -8,7 +8,7 @@ from agents.work import Work, dead_letter, settle
 from config.settings import Settings
 from streams.application import VigilApp
 from streams.intake import record_bytes
-from streams.lessons import StayEnd, decode
+from streams.lessons import StayEnd, decode, require_past
 from streams.outbox import Outbox
 from streams.topics import Catalogue
 from streams.transport import Batch
@@ -67,7 +67,5 @@ def _patient(record: Any, settings: Settings) -> bytes:
     outcome = decode(record.value)
     if not isinstance(outcome, StayEnd):
         raise ValueError("not an outcome: it is not JSON")
-    # it would make the labels of every patient due
-    if outcome.ended_at_ms > record.timestamp + settings.future_tolerance_s * 1000:
-        raise ValueError("ended_at lies in the future")
+    require_past(outcome, record.timestamp, settings.future_tolerance_s)
     return outcome.patient_id.encode()

@@ -27,7 +27,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.utility import LABEL_LEAD
+from models.collection import labels_of
 from models.window import HOUR_MS, hour_of
 
 __all__ = ["Counts", "Due", "End", "Pending", "example_key"]
@@ -108,10 +108,7 @@ class Due:
 
     def labels(self) -> NDArray[np.int8]:
         """1 from six hours before onset on, else 0, shape [n]."""
-        if not self.end.septic or self.end.onset_at_ms is None:
-            return np.zeros(len(self.at_ms), np.int8)
-        since = self.end.onset_at_ms - LABEL_LEAD * HOUR_MS
-        return (self.at_ms >= since).astype(np.int8)
+        return labels_of(self.at_ms, self.end.onset_at_ms)
 
 
 @dataclass(slots=True, eq=False)

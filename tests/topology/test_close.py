@@ -63,7 +63,7 @@ async def test_an_outcome_follows_the_readings_that_the_broker_holds(bench: Benc
         (b"{", "not JSON"),
         (b"\x81\xa1v\x01", "not an example"),
         (_outcome(septic=True), "septic without onset_at"),
-        (_outcome(ended_at=iso(NOW_MS + 3_600_000)), "ended_at lies in the future"),
+        (_outcome(ended_at=iso(NOW_MS + 3_600_000)), "its time lies in the future"),
         (_outcome()[:-1] + b',"x":' + b"[" * 5000 + b"]" * 5000 + b"}", "not JSON"),
         (None, "no value"),
     ],
