@@ -99,6 +99,7 @@ class LearnerAgent:
         self._champion = ""
         self._promoted: set[str] = set()
         self._asked_ms: int | None = None
+        self._untold = False  # whether MLflow is to hear of a challenger or a promotion
         self._block: list[Due] = []
         # stays that were learned, and how many of them the broker surely has marked
         self._learned: list[tuple[bytes, int]] = []
@@ -134,15 +135,22 @@ class LearnerAgent:
         self._pending.sweep(writes)
         self._store(writes, outbox)
         learned = len(self._learned)
+        untold, self._untold = self._untold, False
         acks = await outbox.hand_over()
-        self._app.add_future(self._settle(acks, Work(event), self._assignment, learned))
+        self._app.add_future(self._settle(acks, Work(event), self._assignment, learned, untold))
         metrics.examples_waiting.set(len(self._pending))
         report_lag(self._app, batch.tp, batch.end)
 
-    async def _settle(self, acks: Any, work: Work, assignment: int, learned: int) -> None:
+    async def _settle(
+        self, acks: Any, work: Work, assignment: int, learned: int, untold: bool
+    ) -> None:
         """Wait for the broker; what it has of learned stays need not be named again."""
-        if await settle(self._app, acks, work, self._table) and assignment == self._assignment:
+        if not await settle(self._app, acks, work, self._table):
+            return
+        if assignment == self._assignment:
             self._forgotten = max(self._forgotten, learned)
+        if untold:
+            self._retraining.track()
 
     def _keep(self, record: Any, writes: dict[bytes, bytes | None], fresh: list[Example]) -> None:
         lesson = decode(record.value)
@@ -260,10 +268,12 @@ class LearnerAgent:
                 figures=figures | said,
             )
             self._send(outbox, record)
+            self._untold |= version not in releases.shadows
             # what a person has set back is not for the rule to promote again
             may = self._app.settings.promotion == "auto" and version not in self._promoted | past
             if not (may and verdict.promote):
                 continue
+            self._untold = True
             self._promoted.add(version)  # what is sent is read again a moment later
             challenger = releases.challengers[version]
             why = f"better in the shadow: {'; '.join(verdict.reasons)}"

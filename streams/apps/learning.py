@@ -48,6 +48,7 @@ def build(settings: Settings, champion: ForestModel) -> VigilApp:
     app.task(follower.follow)
     app.prerequisites = (follower.ready,)
     app.task(retraining.keep)
+    app.task(retraining.keep_track)
     return app
 
 
