@@ -44,7 +44,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
     module: Any = ModuleType("streams.apps.bedside")
     module.app = SimpleNamespace(
         conf=SimpleNamespace(id="bedside"),
-        changelogs=["bedside-windows-changelog"],
+        changelogs={"bedside-windows-changelog": 4},
         batched_topics=frozenset(TOPICS),
     )
     monkeypatch.setitem(sys.modules, module.__name__, module)
