@@ -114,24 +114,27 @@ class Lockstep(Replay):
             )
             patients = _Patients(self._course, self._labs_too)
             for segment in self._course.segments():
-                await self._send_segment(flow, patients, segment)
+                # the broker has the facts that readings are to be scored with, and the learner's
+                # topic all that was known before
+                await asyncio.gather(*await self._facts(flow, patients, segment))
+                await self._taught(consumer)
+                await self._send(flow, flow.readings, patients.readings(segment))
                 await self._answers(consumer, segment.rows[1])
                 outcomes = list(patients.outcomes(segment))
-                await asyncio.gather(*await self._send(flow, flow.outcomes, outcomes))
+                await self._send(flow, flow.outcomes, outcomes)
                 self._lessons += segment.rows[1] - segment.rows[0] + len(outcomes)
-                await self._taught(consumer)
                 if segment.layer is not None:
                     await self._followed(self._course.layers[segment.layer - 1].version)
         finally:
             await consumer.stop()
 
-    async def _send_segment(self, flow: Flow, patients: "_Patients", segment: Segment) -> None:
-        """Send readings when the broker has the facts that they are to be scored with."""
-        facts = await self._send(flow, flow.admissions, patients.admissions(segment))
+    async def _facts(
+        self, flow: Flow, patients: "_Patients", segment: Segment
+    ) -> list["asyncio.Future[Any]"]:
+        sent = await self._send(flow, flow.admissions, patients.admissions(segment))
         if self._labs_too:
-            facts += await self._send(flow, flow.labs, patients.labs(segment))
-        await asyncio.gather(*facts)
-        await self._send(flow, flow.readings, patients.readings(segment))
+            sent += await self._send(flow, flow.labs, patients.labs(segment))
+        return sent
 
     async def _answers(self, consumer: AIOKafkaConsumer, until: int) -> None:
         """Wait until the first so many readings are answered."""

@@ -406,6 +406,9 @@ async def _play(course: "Course", chosen: Settings, base: Settings, console: Con
         "VIGIL_LABEL_DELAY_HOURS": str(chosen.label_delay_hours),
         "VIGIL_LEARNING": "true",
         "VIGIL_PROMOTION": "manual",
+        # the result must not depend on how long things take
+        "VIGIL_ADMISSIONS_WAIT_S": "600",
+        "VIGIL_SESSION_TIMEOUT_S": "60",
     }
 
     def worker(application: str, port: int) -> Worker:
