@@ -33,13 +33,18 @@ async def run(tmp_path: Path, live: Settings, *more: str) -> tuple[dict[str, Any
         env=inherited | own,
         cwd=ROOT,
     )
-    out, errors = await process.communicate()
+    try:
+        out, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     assert process.returncode is not None
     told = json.loads(out.splitlines()[-1]) if out else {}
     return told, errors.decode(), process.returncode
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # on a busy machine three processes take minutes to load
 async def test_every_probability_is_that_of_the_layer_that_it_names_and_should_name(
     tmp_path: Path, live: Settings
 ) -> None:
