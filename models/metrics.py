@@ -227,14 +227,13 @@ def risk_report(
     if not any(len(stay.seconds) for stay in stays):
         raise ValueError("no reading to score; add patients")
     sent_from = threshold if alert_threshold is None else alert_threshold
+    raised, raised_from, paged_from = probabilities, threshold, sent_from
+    if alarms is not None:
+        raised, raised_from, paged_from = [alarm.astype(np.float64) for alarm in alarms], 1.0, 1.0
+    figures = alert_figures(stays, raised, paged_from, lockout_hours)
     labels, scores, patient, hours = _hours(stays, probabilities)
-    if alarms is None:
-        figures = alert_figures(stays, probabilities, sent_from, lockout_hours)
-        earned, attainable = _earned(labels, scores, patient, len(stays), threshold)
-    else:
-        raised = [alarm.astype(np.float64) for alarm in alarms]
-        figures = alert_figures(stays, raised, 1.0, lockout_hours)
-        earned, attainable = _earned(labels, _hours(stays, raised)[1], patient, len(stays), 1.0)
+    alarming = scores if alarms is None else _hours(stays, raised)[1]
+    earned, attainable = _earned(labels, alarming, patient, len(stays), raised_from)
     utility = ratio_statistic(earned, attainable)
     auroc_interval, utility_interval = patient_intervals(
         [auroc_statistic(labels, scores, patient), utility], len(stays), resamples, seed
