@@ -252,30 +252,38 @@ class Listener:
 
 
 class WorkerError(RuntimeError):
-    """The demo's worker did not start, or died; the message has its last words."""
+    """A worker of ours did not start, or died; the message has its last words."""
 
 
 class Worker:
-    """A bedside worker as a process of its own, which never outlives this one.
+    """A worker as a process of its own, which never outlives this one.
 
     Attributes:
         log: where it writes.
     """
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Mapping[str, str],
+        log: Path,
+        application: str = "bedside",
+    ) -> None:
         """Prepare a worker.
 
         Args:
             settings: tell where it answers.
             environment: what its settings are read from.
             log: file for what it writes.
+            application: which.
         """
         self.log = log
+        self._application = application
         self._settings, self._environment = settings, environment
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
-        command = [sys.executable, "-m", "streams.cli", "worker", "bedside"]
+        command = [sys.executable, "-m", "streams.cli", "worker", self._application]
         with self.log.open("wb") as file:
             self._process = await asyncio.create_subprocess_exec(
                 *[sys.executable, "-IS", supervisor.__file__, str(os.getpid()), *command],
@@ -311,7 +319,7 @@ class Worker:
         try:
             async with asyncio.timeout(READY_S):
                 while True:
-                    if await asyncio.to_thread(self._answers):
+                    if await self.page("/ready") is not None:
                         return
                     await asyncio.sleep(0.1)
         except TimeoutError:
@@ -327,15 +335,21 @@ class Worker:
         code = await self._process.wait()
         raise WorkerError(self.last_words(f"ended with exit code {code}"))
 
-    def _answers(self) -> bool:
+    async def page(self, path: str) -> str | None:
+        """Get one of its pages; None where it does not answer, or not with success."""
+        return await asyncio.to_thread(self._get, path)
+
+    def _get(self, path: str) -> str | None:
         connection = http.client.HTTPConnection(
             self._settings.web_host, self._settings.web_port, timeout=1
         )
         try:
-            connection.request("GET", "/ready")
-            return connection.getresponse().status == 200
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            return text if answer.status == 200 else None
         except (OSError, http.client.HTTPException):
-            return False
+            return None
         finally:
             connection.close()
 
@@ -343,7 +357,7 @@ class Worker:
         """Tell what has happened to the worker, with the end of its log."""
         lines = self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
         said = "\n".join(f"  {_readable(line)}" for line in lines) or "  (it wrote nothing)"
-        return f"The worker {what}. Last lines of its log:\n{said}"
+        return f"The {self._application} worker {what}. Last lines of its log:\n{said}"
 
 
 def _readable(line: str) -> str:

@@ -28,7 +28,7 @@ from streams.replay import Replay
 from streams.tasks import first
 from streams.topics import ensure
 
-__all__ = ["demo"]
+__all__ = ["Steps", "broker", "demo", "environment"]
 
 FAILED = 1
 #: Simulated patients: how many, hours each, seconds between two readings, share who become septic.
@@ -135,7 +135,7 @@ def demo(
     base = settings()
     with scratch_folder() as home, ThreadPoolExecutor(1) as pool:
         patients_read = pool.submit(read)
-        with _broker(base, home, steps) as (bootstrap, own):
+        with broker(base, home, steps) as (bootstrap, own):
             bound = base.model_copy(
                 update={
                     "broker": bootstrap,
@@ -147,7 +147,7 @@ def demo(
             )
             ward = _Ward(
                 settings=bound,
-                worker=Worker(bound, _environment(bound, base), home / "worker.log"),
+                worker=Worker(bound, environment(bound, base), home / "worker.log"),
                 patients=patients_read,
                 steps=steps,
                 label="recorded patients" if data else "simulated patients",
@@ -265,19 +265,19 @@ class _Ward:
                 await asyncio.sleep(DRAW_S)
 
 
-def _environment(bound: Settings, base: Settings) -> dict[str, str]:
+def environment(bound: Settings, base: Settings) -> dict[str, str]:
     """Environment of the worker: this process's own, and what the demo decides."""
-    environment = os.environ | {
+    variables = os.environ | {
         "VIGIL_BROKER": bound.bootstrap,
         "VIGIL_HOME": str(bound.home),
         "VIGIL_WEB_HOST": bound.web_host,
         "VIGIL_WEB_PORT": str(bound.web_port),
     }
     if bound.model_dir:
-        environment["VIGIL_MODEL_DIR"] = str(bound.model_dir.absolute())
+        variables["VIGIL_MODEL_DIR"] = str(bound.model_dir.absolute())
     elif base.mlflow_tracking_uri or (base.home / "mlflow.db").exists():
-        environment["VIGIL_MLFLOW_TRACKING_URI"] = base.tracking_uri
-    return environment
+        variables["VIGIL_MLFLOW_TRACKING_URI"] = base.tracking_uri
+    return variables
 
 
 def _keep(log: Path, base: Settings) -> Path:
@@ -302,7 +302,7 @@ def _tell(result: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _broker(base: Settings, home: Path, steps: Steps) -> Iterator[tuple[str, bool]]:
+def broker(base: Settings, home: Path, steps: Steps) -> Iterator[tuple[str, bool]]:
     """Yield the address of a broker, and whether it is the demo's own."""
     if found := base.broker or running(base.home):
         yield found, False
