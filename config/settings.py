@@ -31,9 +31,14 @@ def _default_cache() -> Path:
 class Settings(BaseSettings):
     """Settings, each with its default; ``VIGIL_GRACE_HOURS=2`` sets ``grace_hours``."""
 
-    # no input in errors: it would show the password beside a mistake in another setting
+    # no input in errors: it would show the password beside a mistake in another setting. Empty is
+    # not set: an empty token would sign for everybody
     model_config = SettingsConfigDict(
-        env_prefix="VIGIL_", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix="VIGIL_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     # where things are kept

@@ -20,6 +20,8 @@ from rich.text import Text
 from config.clock import iso, to_ms
 from models.vitals import VITALS
 from streams.events import Tier
+from streams.pagelist import PageList
+from streams.plain import plain
 
 __all__ = ["DISCLAIMER", "Board", "Status"]
 
@@ -34,6 +36,9 @@ SILENT_MS = 12 * 3_600_000
 OLD_MS = 2 * 3_600_000
 #: An older value is not shown in place of one that is missing on the newest reading.
 CARRIED_MS = 8 * 3_600_000
+
+#: Lines of pages below the patients, with their head; and from which height on there are any.
+_PAGES, _PAGES_FROM = 5, 16
 
 #: Columns that it takes to show everybody's main factor; narrower: that of the highest risk.
 _FACTOR_FROM = 104
@@ -103,6 +108,7 @@ class Board:
 
     Attributes:
         status: shown in the header; whoever feeds the board keeps it up to date.
+        pages: shown below the patients where there are any; fed with the changes of alerts.
         taken: recommendations so far.
         skipped: messages that were no recommendation.
 
@@ -121,6 +127,7 @@ class Board:
             patients: how many are kept; the one that was silent for longest makes room.
         """
         self.status = Status()
+        self.pages = PageList()
         self.taken = self.skipped = 0
         self._measured = 0
         self._unit = unit
@@ -248,8 +255,10 @@ class Board:
         """
         rows = self._sorted()
         notes = [self._footer()]
+        if height >= _PAGES_FROM:
+            notes = [*self.pages.lines(_PAGES), *notes]
         if width < _FACTOR_FROM and rows and rows[0].shown.factors:
-            notes.insert(0, Text(f"{_plain(rows[0].shown.patient_id)}: ").append(_factor(rows[0])))
+            notes.insert(0, Text(f"{plain(rows[0].shown.patient_id)}: ").append(_factor(rows[0])))
         room = max(1, height - 3 - len(notes))  # title, counts and column heads
         if len(rows) > room:
             shown = max(1, room - 1)
@@ -265,11 +274,11 @@ class Board:
     def _title(self) -> Text:
         title = Text(f"Vigil  {len(self._rows):,} patients", style="bold")
         if self._unit is not None:
-            title.append(f"  unit {_plain(self._unit)}")
+            title.append(f"  unit {plain(self._unit)}")
         if self._rows:
             title.append(f"  {iso(self._newest_ms)[:16].replace('T', ' ')} UTC", style="not bold")
         if self.status.note:
-            title.append(f"  {_plain(self.status.note)}", style="not bold italic")
+            title.append(f"  {plain(self.status.note)}", style="not bold italic")
         return title
 
     def _counts(self) -> Text:
@@ -296,7 +305,7 @@ class Board:
         )
         footer = Text(DISCLAIMER, style="bold")
         if models:
-            names = ", ".join(_plain(name) for name, _ in models.most_common())
+            names = ", ".join(plain(name) for name, _ in models.most_common())
             footer.append(f"  model {names}", style="not bold dim")
         return footer
 
@@ -383,17 +392,12 @@ def _age(_: _Row, age_ms: int) -> Text:
 
 
 def _factor(row: _Row) -> Text:
-    return Text(_plain(row.shown.factors[0].text) if row.shown.factors else "")
-
-
-def _plain(text: str) -> str:
-    """Text of a message, safe on a terminal: an escape sequence in a patient id stays text."""
-    return "".join(character if character.isprintable() else "�" for character in text)
+    return Text(plain(row.shown.factors[0].text) if row.shown.factors else "")
 
 
 _COLUMNS = (
-    _Column("Patient", 9, lambda row, _: Text(_plain(row.shown.patient_id)), "left", grows=1),
-    _Column("Unit", 8, lambda row, _: Text(_plain(row.shown.unit_id or "")), "left", 112),
+    _Column("Patient", 9, lambda row, _: Text(plain(row.shown.patient_id)), "left", grows=1),
+    _Column("Unit", 8, lambda row, _: Text(plain(row.shown.unit_id or "")), "left", 112),
     _Column("Risk", 5, _risk),
     _Column("Tier", 7, lambda row, _: Text(row.shown.tier, _STYLES[row.shown.tier]), "left"),
     _Column("Trend", TREND, _trend, "left"),
@@ -408,7 +412,7 @@ _COLUMNS = (
     _Column(
         "Model",
         16,
-        lambda row, _: Text(_plain(f"{row.shown.model_name} {row.shown.model_version}")),
+        lambda row, _: Text(plain(f"{row.shown.model_name} {row.shown.model_version}")),
         "left",
         150,
     ),

@@ -13,6 +13,7 @@ from faust.web import View
 
 from config.clock import from_ms, now_ms
 from config.policy import Policy
+from streams.alert_events import AlertRaised
 from streams.application import VigilApp
 from streams.delivery.callbacks import (
     REPLY_PATH,
@@ -24,8 +25,9 @@ from streams.delivery.callbacks import (
     reply,
 )
 from streams.topics import Catalogue
+from tables.pager import operations_id
 
-__all__ = ["serve_callbacks"]
+__all__ = ["opted_out", "serve_callbacks"]
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,8 @@ def serve_callbacks(app: VigilApp, topics: Catalogue, policy: Policy) -> None:
     """
     settings = app.settings
     token, public_url = settings.twilio_auth_token, settings.public_url
-    if token is None or public_url is None:
+    # with an empty token anybody could sign
+    if token is None or not token.get_secret_value() or not public_url:
         return
     secret, base = token.get_secret_value(), public_url.rstrip("/")
     contacts = {known.sms: name for name, known in policy.contacts.items() if known.sms}
@@ -67,6 +70,14 @@ def serve_callbacks(app: VigilApp, topics: Catalogue, policy: Policy) -> None:
             log.warning("a call of %s was not signed with the account's token", path)
             raise _RefusedError(403)
         return form
+
+    async def tell(alert: AlertRaised) -> None:
+        await app.batch_producer.send_and_wait(
+            topics.alerts_raised.name,
+            alert.model_dump_json().encode(),
+            key=alert.alert_id.encode(),
+            partition=0,
+        )
 
     @app.page(STATUS_PATH)
     class Status(View):
@@ -98,6 +109,9 @@ def serve_callbacks(app: VigilApp, topics: Catalogue, policy: Policy) -> None:
             found = reply(form, from_ms(now_ms()), contacts.get)
             if isinstance(found, Problem):
                 log.info("a reply was no answer: %s", found.kind)
+                contact = contacts.get(form.get("From", ""))
+                if found.kind == "opted_out" and contact is not None:
+                    await tell(opted_out(contact, form.get("MessageSid", ""), policy))
                 # to somebody who has opted out, or is nobody, nothing is said
                 silent = found.kind in ("opted_out", "opted_in", "unknown_sender")
                 return _twiml(None if silent else found.text)
@@ -108,6 +122,24 @@ def serve_callbacks(app: VigilApp, topics: Catalogue, policy: Policy) -> None:
                 partition=0,
             )
             return _twiml(_THANKS[found.answer])
+
+
+def opted_out(contact: str, message_id: str, policy: Policy) -> AlertRaised:
+    """Make the alert that tells operators of somebody whom no text reaches any more.
+
+    Args:
+        contact: id of the policy; the number is not told.
+        message_id: the provider's id of the reply: one that is delivered again is the same alert.
+        policy: its version goes on the alert.
+    """
+    return AlertRaised(
+        alert_id=operations_id(f"opted_out/{contact}/{message_id}"),
+        kind="operations",
+        tier="warning",
+        subject=f"contact {contact} has opted out of texts: START from that telephone ends it",
+        raised_at=from_ms(now_ms()),
+        policy=policy.version,
+    )
 
 
 #: Without the reference: a text that has it could be taken for the page.

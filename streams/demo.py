@@ -1,6 +1,6 @@
-"""The demo: a worker of its own, patients that are replayed to it, and an account of every reading.
+"""The demo: workers of its own, patients that are replayed to them, an account of every reading.
 
-`Demo` runs against a broker that is there already and leaves nothing behind: the worker's state
+`Demo` runs against a broker that is there already and leaves nothing behind: the workers' state
 lives in a folder that is gone afterwards. `Tally` is the account: what was sent, and what became of
 it.
 """
@@ -24,7 +24,8 @@ from typing import Any, NoReturn, Self
 
 import msgspec
 import numpy as np
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from config.clock import iso, now_ms, to_ms
 from config.settings import Settings
@@ -42,12 +43,20 @@ READY_S, STOP_S = 90.0, 15.0
 #: Nothing has come for so long: what is missing will not come, in seconds. Longer than it takes
 #: until a dead worker's partitions are with another one.
 STALL_S = 30.0
+#: How often it is asked whether the pager has read everything.
+_ASK_S = 0.5
 #: Lines of the worker's log in an error, characters of each, and readings in a complaint.
 _LAST_LINES, _LINE, _NAMED = 15, 300, 10
 
 
 class _Times(msgspec.Struct):
     produced_at: datetime
+
+
+class _Whose(msgspec.Struct):
+    """Whose alert a change is of; None: it is one of operations."""
+
+    patient_id: str | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -68,6 +77,7 @@ class _Sent(msgspec.Struct):
 
 _answer = msgspec.json.Decoder(_Answer).decode
 _sent = msgspec.json.Decoder(_Sent).decode
+_whose = msgspec.json.Decoder(_Whose).decode
 
 
 class Tally:
@@ -98,6 +108,10 @@ class Tally:
         self._short = 0
         self.recommendations = self.repeats = self.dead_letters = self.late = 0
         self.latencies_ms = array("q")
+
+    def __contains__(self, patient: object) -> bool:
+        """Whether it is an account of this patient, too."""
+        return patient in self._balance
 
     @property
     def answers(self) -> int:
@@ -170,11 +184,12 @@ class Listener:
 
     Attributes:
         first: set when the first recommendation has come.
-        first_at: when that was, by the monotonic clock.
+        first_page: set when the first page has gone out.
+        first_at: when the first recommendation came, by the monotonic clock.
     """
 
     def __init__(self, settings: Settings, tally: Tally, board: Board) -> None:
-        self.first = asyncio.Event()
+        self.first, self.first_page = asyncio.Event(), asyncio.Event()
         self.first_at: float | None = None
         self._settings, self._tally, self._board = settings, tally, board
         self._news = asyncio.Event()
@@ -182,9 +197,11 @@ class Listener:
 
     async def __aenter__(self) -> Self:
         topics = catalogue(self._settings)
-        names = [topics.recommendations.name, topics.dead_letters.name, topics.vitals_late.name]
         self._consumer = AIOKafkaConsumer(
-            *names,
+            topics.recommendations.name,
+            topics.dead_letters.name,
+            topics.vitals_late.name,
+            topics.alerts.name,
             **self._settings.kafka_client(),
             group_id=None,
             enable_auto_commit=False,
@@ -219,6 +236,8 @@ class Listener:
                         self._board.update_json(record.value)
                     elif tp.topic == topics.dead_letters.name:
                         self._tally.dead_letter(record.value)
+                    elif tp.topic == topics.alerts.name:
+                        self._page(record.value)
                     else:
                         self._tally.late_reading(record.value)
             if fetched:
@@ -233,6 +252,15 @@ class Listener:
                 self._board.status.lag = await self._lag()
                 measured = now
 
+    def _page(self, value: bytes) -> None:
+        """Show a change of an alert, unless it is of a patient of somebody else's."""
+        with suppress(msgspec.MsgspecError):
+            patient = _whose(value).patient_id
+            if patient is None or patient in self._tally:
+                self._board.pages.update_json(value)
+            if self._board.pages.pages:
+                self.first_page.set()
+
     async def drained(self, stall_s: float) -> bool:
         """Wait until every reading is answered, or nothing has come for so many seconds."""
         while self._tally.missing:
@@ -243,16 +271,49 @@ class Listener:
                 return False
         return True
 
-    async def _lag(self) -> int:
+    async def paged(self) -> None:
+        """Wait until the pager has read all there is for it, and has nothing in hand."""
+        topics = catalogue(self._settings)
+        admin = AIOKafkaAdminClient(**self._settings.kafka_client())
+        await admin.start()
+        try:
+            for name in (topics.recommendations.name, topics.alerts_raised.name):
+                places = self._consumer.partitions_for_topic(name) or {0}
+                ends = await self._consumer.end_offsets([TopicPartition(name, p) for p in places])
+                while await self._is_behind(admin, ends):  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(_ASK_S)
+            while await self._lag(topics.alerts.name) or self._board.pages.under_way:  # noqa: ASYNC110
+                await asyncio.sleep(_ASK_S)
+        finally:
+            await admin.close()
+
+    async def _is_behind(self, admin: Any, ends: Mapping[Any, int]) -> bool:
+        group = f"{self._settings.topic_prefix}paging"
+        committed = await admin.list_consumer_group_offsets(group)
+        return any(
+            end and (tp not in committed or committed[tp].offset < end) for tp, end in ends.items()
+        )
+
+    async def _lag(self, topic: str | None = None) -> int:
         lag = 0
         for tp in self._consumer.assignment():
+            if topic not in (None, tp.topic):
+                continue
             end = self._consumer.highwater(tp)
             lag += max((end or 0) - await self._consumer.position(tp), 0)
         return lag
 
 
 class WorkerError(RuntimeError):
-    """A worker of ours did not start, or died; the message has its last words."""
+    """A worker of the demo did not start, or died; the message has its last words.
+
+    Attributes:
+        log: all of them.
+    """
+
+    def __init__(self, message: str, log: Path) -> None:
+        super().__init__(message)
+        self.log = log
 
 
 class Worker:
@@ -277,8 +338,7 @@ class Worker:
             log: file for what it writes.
             application: which.
         """
-        self.log = log
-        self._application = application
+        self.log, self._application = log, application
         self._settings, self._environment = settings, environment
         self._process: asyncio.subprocess.Process | None = None
 
@@ -310,6 +370,11 @@ class Worker:
             process.stdin.close()
             await process.wait()
 
+    @property
+    def outbox(self) -> Path:
+        """File of the messages that it delivers locally."""
+        return self._settings.outbox_path
+
     async def ready(self) -> None:
         """Wait until it has its partitions and its state.
 
@@ -323,7 +388,8 @@ class Worker:
                         return
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise WorkerError(self.last_words(f"not ready after {READY_S:.0f} s")) from None
+            what = f"not ready after {READY_S:.0f} s"
+            raise WorkerError(self.last_words(what), self.log) from None
 
     async def died(self) -> NoReturn:
         """Wait for its end, which nobody asked for.
@@ -333,7 +399,7 @@ class Worker:
         """
         assert self._process is not None
         code = await self._process.wait()
-        raise WorkerError(self.last_words(f"ended with exit code {code}"))
+        raise WorkerError(self.last_words(f"ended with exit code {code}"), self.log)
 
     async def page(self, path: str) -> str | None:
         """Get one of its pages; None where it does not answer, or not with success."""
@@ -378,20 +444,23 @@ class Demo:
         tally: what became of it.
         board: the newest of each patient.
         first: set when the first recommendation has come.
+        first_page: set when the first page has gone out.
     """
 
-    def __init__(self, settings: Settings, replay: Replay) -> None:
+    def __init__(self, settings: Settings, replay: Replay, *, paging: bool = False) -> None:
         """Prepare a demo on a broker that has the topics.
 
         Args:
             settings: name the broker and the topics.
             replay: not run yet, without loop.
+            paging: there is a pager, whose work belongs to the account.
         """
+        self._paging = paging
         self.replay = replay
         self.tally = Tally(replay.patients)
         self.board = Board()
         self._listener = Listener(settings, self.tally, self.board)
-        self.first = self._listener.first
+        self.first, self.first_page = self._listener.first, self._listener.first_page
 
     @property
     def first_at(self) -> float | None:
@@ -425,6 +494,9 @@ class Demo:
             sending.cancel()
         self.tally.sent(self.replay.keys())
         await self._listener.drained(STALL_S)
+        if self._paging:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._listener.paged(), READY_S)
 
     def result(self) -> dict[str, Any]:
         """Return the account as JSON."""
@@ -442,6 +514,8 @@ class Demo:
             "late": tally.late,
             "missing": tally.missing,
             "repeats": tally.repeats,
+            "alerts": self.board.pages.alerts,
+            "pages": self.board.pages.pages,
             "complete": self.complete,
             "latency_p50_ms": p50,
             "latency_p99_ms": p99,

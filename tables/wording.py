@@ -13,6 +13,8 @@ __all__ = ["MAX_BUNDLE", "body", "subject"]
 
 #: Alerts in one text: more would not fit the 1,600 characters that a provider takes.
 MAX_BUNDLE = 12
+#: Characters of what an alert is about: a ward's name may be longer, and a text of twelve not.
+_MOST = 100
 
 _TIER = {"urgent": "URGENT", "warning": "Warning", "watch": "Watch"}
 _NO_DEVICE = "Vigil is not a medical device."
@@ -46,10 +48,9 @@ def body(alerts: Sequence[Alert], link: str | None, possible_repeat: bool) -> st
 
 def _what(alert: Alert) -> str:
     tier = _TIER[alert.tier]
+    about = alert.subject
     if alert.kind == "patient":
-        return f"{tier}: sepsis alert on {_ward(alert.unit_id)}"
-    return f"{tier}: {alert.subject}"
-
-
-def _ward(unit_id: str | None) -> str:
-    return unit_id or "an unnamed unit"
+        about = f"sepsis alert on {alert.unit_id or 'an unnamed unit'}"
+    # in one line: a subject of a mail has no other
+    said = f"{tier}: {' '.join(about.split())}"
+    return said if len(said) <= _MOST else said[: _MOST - 1] + "…"

@@ -1,4 +1,4 @@
-"""``vigil demo``: broker, worker, patients and board together."""
+"""``vigil demo``: broker, workers, patients and board together."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from config.policy import load_policy
 from config.settings import Settings, settings
 from models.stay import Stay
 from streams.commands.replay import RATE, patients_of
@@ -36,6 +37,10 @@ PATIENTS, HOURS, INTERVAL_S, SEPTIC = 30, 48, 300, 0.2
 #: Times real time: simulated patients show something every quarter of a second, charted ones (a
 #: reading an hour) every second.
 SPEED_SIMULATED, SPEED_RECORDED = 1200.0, 3600.0
+
+
+#: Settings of real providers: no demo writes to people.
+_ACCOUNTS = ("VIGIL_TWILIO_", "VIGIL_SMTP_", "VIGIL_PUBLIC_URL")
 
 
 class Steps:
@@ -107,11 +112,13 @@ def demo(
     seconds: float | None,
     model: Path | None,
 ) -> int:
-    """Show a ward: a broker, a worker and patients, 30 simulated ones unless you name others.
+    """Show a ward: a broker, workers and patients, 30 simulated ones unless you name others.
 
     Uses the broker of VIGIL_BROKER, or the local one that runs, or one of its own that is gone
-    afterwards. Accounts for every reading: exit code 1 where one that is neither late nor a dead
-    letter has no recommendation. Without a terminal there is no board. Ctrl-C ends it.
+    afterwards. On its own it pages, too: the texts are shown and go nowhere. On another's broker
+    paging is left to the workers there. Accounts for every reading: exit code 1 where one that is
+    neither late nor a dead letter has no recommendation. Without a terminal there is no board.
+    Ctrl-C ends it.
     """
     started = time.monotonic()
     if speed is not None and rate is not None:
@@ -120,6 +127,8 @@ def demo(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     steps = Steps(Console(stderr=True))
+    base = settings()
+    load_policy(base.policy)  # what is wrong with it is said before anything is started
 
     def read() -> list[Stay]:
         with steps("Patients"):
@@ -132,22 +141,25 @@ def demo(
                 septic_share=SEPTIC,
             )
 
-    base = settings()
     with scratch_folder() as home, ThreadPoolExecutor(1) as pool:
         patients_read = pool.submit(read)
         with broker(base, home, steps) as (bootstrap, own):
+            ports = free_ports(2)
             bound = base.model_copy(
                 update={
                     "broker": bootstrap,
                     "home": home,
                     "web_host": HOST,
-                    "web_port": free_ports(1)[0],
+                    "web_port": ports[0],
                     "model_dir": model or base.model_dir,
                 }
             )
+            # the alerts of real patients must not end in the outbox of a demo
+            pager = _pager(bound, base, home / "pager", ports[1]) if own else None
             ward = _Ward(
                 settings=bound,
                 worker=Worker(bound, environment(bound, base), home / "worker.log"),
+                pager=pager,
                 patients=patients_read,
                 steps=steps,
                 label="recorded patients" if data else "simulated patients",
@@ -163,7 +175,8 @@ def demo(
             except asyncio.CancelledError:
                 raise KeyboardInterrupt from None
             except WorkerError as error:
-                raise WorkerError(f"{error}\nAll of it: {_keep(ward.worker.log, base)}") from None
+                log = _keep(error.log, base)
+                raise WorkerError(f"{error}\nAll of it: {log}", log) from None
             if shown.tally.missing:
                 steps.console.print(shown.complaint(), style="red", markup=False, highlight=False)
                 steps.console.print(f"The worker's log: {_keep(ward.worker.log, base)}")
@@ -188,6 +201,7 @@ class _Ward:
 
     settings: Settings
     worker: Worker
+    pager: Worker | None
     patients: Future[list[Stay]]
     steps: Steps
     label: str
@@ -198,7 +212,7 @@ class _Ward:
     rate: float | None
 
     async def run(self) -> Demo:
-        """Start the worker, play, and return what came of it.
+        """Start the workers, play, and return what came of it.
 
         Raises:
             WorkerError: the worker does not start, or dies.
@@ -209,11 +223,12 @@ class _Ward:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         shown: list[Demo] = []
-        async with self.worker:
-            await first(self._play(shown), self.worker.died())
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.worker)
+            await first(self._play(stack, shown), self.worker.died())
         return shown[0]
 
-    async def _play(self, shown: list[Demo]) -> None:
+    async def _play(self, stack: AsyncExitStack, shown: list[Demo]) -> None:
         began = time.monotonic()
         stays = await asyncio.wrap_future(self.patients)
         with self.steps("Worker", spin=True, began=began):
@@ -227,9 +242,15 @@ class _Ward:
             suffix=self.suffix,
             unit="simulated" if self.label.startswith("simulated") else None,
         )
-        demo = Demo(self.settings, replay)
+        demo = Demo(self.settings, replay, paging=self.pager is not None)
         shown.append(demo)
-        await first(self._send(demo), self._show(demo))
+        if self.pager is None:
+            await first(self._send(demo), self._show(demo))
+            return
+        # nobody waits for it: what is recommended until it is ready waits for it in Kafka
+        demo.board.pages.hint = f"VIGIL_BROKER={self.settings.bootstrap} vigil ack {{reference}}"
+        await stack.enter_async_context(self.pager)
+        await first(self._send(demo), self._show(demo), self.pager.died())
 
     async def _send(self, demo: Demo) -> None:
         await demo.run(self.seconds)
@@ -242,7 +263,17 @@ class _Ward:
         if self.live:
             await first(draw(demo.board, Console()), self._note(demo))
         else:
-            await self._bar(demo)
+            await asyncio.gather(self._bar(demo), self._text(demo))
+
+    async def _text(self, demo: Demo) -> None:
+        """Show the first text as it went out; how many there were is told in the end."""
+        if self.pager is not None:
+            with self.steps("First text"):
+                await demo.first_page.wait()
+            row = json.loads(self.pager.outbox.read_bytes().splitlines()[0])
+            self.steps.console.print(
+                _indented(row["body"]), markup=False, highlight=False, soft_wrap=True
+            )
 
     async def _note(self, demo: Demo) -> None:
         """Keep the board's note up to date."""
@@ -263,6 +294,25 @@ class _Ward:
             while True:
                 progress.update(task, completed=demo.tally.answers)
                 await asyncio.sleep(DRAW_S)
+
+
+def _pager(bound: Settings, base: Settings, home: Path, port: int) -> Worker:
+    """Prepare a worker that pages into a file, whatever accounts there are."""
+    chosen = bound.model_copy(
+        update={"home": home, "web_port": port, "local_outbox": home / "outbox.jsonl"}
+    )
+    variables = {
+        name: value
+        for name, value in environment(chosen, base).items()
+        if not name.startswith(_ACCOUNTS)
+    }
+    variables |= {"VIGIL_LOCAL_OUTBOX": str(chosen.outbox_path), "VIGIL_LOCAL_PRINT": "false"}
+    home.mkdir()
+    return Worker(chosen, variables, home / "worker.log", "paging")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def environment(bound: Settings, base: Settings) -> dict[str, str]:
@@ -293,6 +343,7 @@ def _tell(result: dict[str, Any]) -> None:
         f"{result['recommendations']:,} recommendations, {result['dead_letters']:,} dead letters, "
         f"{result['late']:,} late, {result['missing']:,} missing"
     )
+    click.echo(f"{result['alerts']:,} alerts, {result['pages']:,} pages")
     if result["latency_p50_ms"] is not None:
         click.echo(
             f"latency from the broker to here: median {result['latency_p50_ms']:.0f} ms, "

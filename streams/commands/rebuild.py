@@ -41,6 +41,10 @@ def rebuild(application: str, forget: bool, yes: bool, as_json: bool) -> None:
 
     What comes of a reading is what came of it before, if the topics go back further than the
     windows do: 32 hours. A learner begins anew with the stays that the topic lessons still holds.
+
+    A pager reads only the silences again: nobody is paged for what is long over. Alerts that were
+    open are forgotten, and who is still ill is paged again. Where it has never run, it begins with
+    what comes from now on.
     """
     chosen = settings()
     app: VigilApp = importlib.import_module(f"streams.apps.{application}").app
@@ -49,6 +53,8 @@ def rebuild(application: str, forget: bool, yes: bool, as_json: bool) -> None:
     topics = catalogue(chosen)
     facts = {topics.admissions.name, topics.labs.name}
     again = sorted(app.batched_topics & facts if forget else app.batched_topics)
+    if application == "paging":
+        again = [topics.alerts_silences.name]
     asyncio.run(_refuse_while_workers_run(chosen, app.conf.id))
     if not yes:
         click.confirm(
@@ -57,7 +63,7 @@ def rebuild(application: str, forget: bool, yes: bool, as_json: bool) -> None:
         )
         # who answers takes a while
         asyncio.run(_refuse_while_workers_run(chosen, app.conf.id))
-    asyncio.run(_rebuild(chosen, app, again))
+    asyncio.run(_rebuild(chosen, app, again, from_now_on=application == "paging"))
     if as_json:
         click.echo(json.dumps({"emptied": list(app.changelogs), "read_again": again}))
     else:
@@ -81,7 +87,7 @@ async def _refuse_while_workers_run(chosen: Settings, group: str) -> None:
         )
 
 
-async def _rebuild(chosen: Settings, app: VigilApp, again: list[str]) -> None:
+async def _rebuild(chosen: Settings, app: VigilApp, again: list[str], *, from_now_on: bool) -> None:
     # In this order: a worker that starts between the two finds that its changelogs were made anew.
     admin = AIOKafkaAdminClient(**chosen.kafka_client())
     try:
@@ -96,7 +102,7 @@ async def _rebuild(chosen: Settings, app: VigilApp, again: list[str]) -> None:
         for topic in described
         for partition in topic["partitions"]
     ]
-    await _set_offsets(chosen, app.conf.id, partitions, again)
+    await _set_offsets(chosen, app.conf.id, partitions, again, from_now_on=from_now_on)
 
 
 async def _delete(admin: AIOKafkaAdminClient, topics: list[str]) -> None:
@@ -109,18 +115,33 @@ async def _delete(admin: AIOKafkaAdminClient, topics: list[str]) -> None:
 
 
 async def _set_offsets(
-    chosen: Settings, group: str, partitions: list[TopicPartition], again: list[str]
+    chosen: Settings,
+    group: str,
+    partitions: list[TopicPartition],
+    again: list[str],
+    *,
+    from_now_on: bool,
 ) -> None:
-    """Commit where each partition is to be read from, without a note of what changelogs hold."""
+    """Commit where each partition is to be read from, without a note of what changelogs hold.
+
+    Args:
+        chosen: name the broker.
+        group: whose offsets.
+        partitions: all that it reads.
+        again: topics that are read from their beginning.
+        from_now_on: what was never read is passed over.
+    """
     consumer = AIOKafkaConsumer(**chosen.kafka_client(), group_id=group, enable_auto_commit=False)
     try:
         await consumer.start()
         consumer.assign(partitions)
         starts = await consumer.beginning_offsets(partitions)
+        ends = await consumer.end_offsets(partitions) if from_now_on else {}
         offsets = {
             tp: starts[tp] if tp.topic in again else await consumer.committed(tp)
             for tp in partitions
         }
+        offsets = {tp: ends.get(tp) if at is None else at for tp, at in offsets.items()}
         await consumer.commit(
             {tp: OffsetAndMetadata(at, "") for tp, at in offsets.items() if at is not None}
         )

@@ -11,6 +11,7 @@ import click
 import uvloop
 
 from config import logs
+from config.policy import load_policy
 from config.settings import settings
 from streams.topics import prepare
 
@@ -33,10 +34,14 @@ def worker(application: str, loglevel: str) -> None:
     Run as many as there are partitions, each with its own VIGIL_HOME and VIGIL_WEB_PORT: they share
     the patients among them. /live, /ready and /metrics answer on VIGIL_WEB_HOST:VIGIL_WEB_PORT.
     A broker that is away is waited for, VIGIL_BROKER_WAIT_S long.
+
+    Of several workers of paging one pages and the others stand by; so it is with learning.
     """
     logs.configure(loglevel.upper())
     # who is told to stop before the engine runs, which has its own way, has nothing to leave behind
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if application == "paging":
+        load_policy(settings().policy)  # said before a broker is waited for
     # what is wrong with the broker or the topics is said here in a sentence
     asyncio.run(prepare(settings()))
     uvloop.install()

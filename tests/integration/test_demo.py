@@ -60,22 +60,32 @@ def left_over(tmp_path: Path) -> list[str]:
 async def test_a_headless_demo_accounts_for_every_reading_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
-    process = await start(tmp_path, "--json", "--rate", "max")
-    await said(process, "Worker")
+    # an account that would be refused: no demo writes to people
+    account = {"TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "t", "TWILIO_FROM": "+1"}
+    given = {f"VIGIL_{name}": value for name, value in account.items()}
+    arguments = ("--json", "--rate", "max", "--patients", "5")
+    process = await start(tmp_path, *arguments, **given)
+    shown = await said(process, "First text")
     children = family(process)
     out, err = await process.communicate()
 
     assert process.returncode == 0, err.decode()
+    text = shown + err.decode()
+    assert ": sepsis alert on simulated. Ref " in text
+    assert "Reply ACK " in text
+    assert "sim-0" not in text
     lines = out.decode().splitlines()
     assert len(lines) == 1
     result = json.loads(lines[0])
-    assert result["readings"] == 3 * 48 * 12
+    assert result["readings"] == 5 * 48 * 12
     assert result["recommendations"] == result["readings"]
     assert (result["dead_letters"], result["late"], result["missing"]) == (0, 0, 0)
     assert result["complete"]
+    assert result["pages"] > 0
+    assert result["alerts"] > 0
     assert 0 < result["latency_p50_ms"] <= result["latency_p99_ms"]
     assert 0 < result["first_recommendation_s"] < result["seconds"]
-    assert len(children) >= 4  # Java and the worker, each with its supervisor
+    assert len(children) >= 6  # Java and two workers, each with its supervisor
     assert not any(child.is_running() for child in children)
     assert left_over(tmp_path) == []
     assert not (tmp_path / "home").exists()
@@ -94,6 +104,8 @@ async def test_when_the_time_is_up_what_was_sent_is_still_answered(
     result = json.loads(out)
     assert not result["complete"]
     assert 0 < result["recommendations"] == result["readings"] <= 110
+    # the alerts of real patients must not end in a demo: on this broker nobody pages
+    assert result["pages"] == 0
     # the patients of a demo on a cluster that stays are new ones each time
     records = await read(live, [catalogue(live).vitals.name], bool)
     assert json.loads(records[0].value)["patient_id"].startswith("sim-0")
@@ -106,7 +118,9 @@ async def test_when_the_time_is_up_what_was_sent_is_still_answered(
 async def test_a_signal_ends_everything_in_order(tmp_path: Path, number: signal.Signals) -> None:
     process = await start(tmp_path)
     await said(process, "First recommendation")
+    await asyncio.sleep(1)  # the pager is on its way
     children = family(process)
+    assert len(children) >= 6
     process.send_signal(number)
     await process.communicate()
 
@@ -137,7 +151,7 @@ async def test_a_worker_that_dies_ends_the_demo_with_its_last_words(tmp_path: Pa
     assert process.returncode == 1
     text = "".join(err.decode().split())  # lines are as wide as the terminal
     log = tmp_path / "home" / "demo-worker.log"
-    assert "Theworkerendedwithexitcode1" in text
+    assert "Thebedsideworkerendedwithexitcode1" in text
     assert str(log) in text
     assert "manifest.json" in log.read_text()
     assert left_over(tmp_path) == []

@@ -1,5 +1,7 @@
 """From a recommendation to a person, through the real broker, worker and Twilio client."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from config.settings import Settings
 from streams.audit import check
 from streams.topics import catalogue, ensure
 from streams.whole_topic import read_whole
-from tests.live import Worker, producing, read
+from tests.live import ROOT, Worker, environment, producing, read
 from tests.paged import DOCTOR, NURSE, OPERATOR, changes, policy_file, recommendation
 
 pytestmark = pytest.mark.integration
@@ -81,6 +83,23 @@ async def test_a_forged_receipt_or_reply_is_refused(
     assert "accepted" not in [change.state for change in told]
 
 
+async def test_who_opts_out_is_named_to_operators_by_contact_id_and_not_by_number(
+    ward: Settings, twilio: TwilioSimulator, start_worker: Start
+) -> None:
+    worker = start_worker(ward, "paging")
+    await _recommend(ward, "p1")
+    await changes(ward, ["delivered"], worker)
+    answer = await twilio.reply(NURSE, "Stop", f"{ward.public_url}/twilio/reply")
+    assert "<Message>" not in answer.answer
+    told = await changes(ward, ["delivered"] * 2, worker)
+    (raised,) = [c for c in told if (c.kind, c.state) == ("operations", "raised")]
+    assert raised.tier == "warning"
+    assert raised.subject.startswith("contact nurse has opted out")
+    (text,) = [text for text in twilio.texts if text.to == OPERATOR]
+    assert "contact nurse" in text.body
+    assert NURSE not in text.body
+
+
 async def test_the_second_person_is_paged_within_a_second_of_the_configured_time(
     ward: Settings, twilio: TwilioSimulator, start_worker: Start, tmp_path: Path
 ) -> None:
@@ -110,6 +129,23 @@ async def test_an_alert_that_cannot_be_read_is_a_dead_letter_of_which_operators_
     assert told[0].kind == "operations"
     (letter,) = await read(ward, [catalogue(ward).dead_letters.name], lambda found: bool(found))
     assert b"missing" in letter.value
+
+
+async def test_a_pager_that_is_rebuilt_before_its_first_start_pages_nobody_for_the_past(
+    ward: Settings, twilio: TwilioSimulator, start_worker: Start
+) -> None:
+    await _recommend(ward, "old-1", "old-2")
+    rebuilt = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "streams.cli", "rebuild", "paging", "--yes"],
+        env=environment(ward),
+        cwd=ROOT,
+    )
+    assert await rebuilt.wait() == 0
+    await _recommend(ward, "new")
+    worker = start_worker(ward, "paging")
+    told = await changes(ward, ["delivered"], worker)
+    assert {change.patient_id for change in told} == {"new"}
+    assert sum(twilio.pages().values()) == 1
 
 
 async def test_what_came_while_nobody_paged_is_paged_when_a_worker_starts(

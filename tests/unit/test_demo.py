@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,18 @@ import pytest
 from click.testing import CliRunner
 
 from config.clock import iso
+from config.policy import load_policy
 from config.settings import Settings
+from models.registry import SHIPPED, load_model
 from models.stay import Stay
-from streams.commands.demo import demo
+from streams.alert_report import recommendations, run
+from streams.commands.demo import HOURS, INTERVAL_S, SEPTIC, SPEED_SIMULATED, _pager, demo
+from streams.commands.replay import patients_of
 from streams.deadletters import encode
 from streams.demo import Demo, Tally, Worker, WorkerError, scratch_folder
 from streams.replay import Replay
 from tests.helpers import Record
+from tests.shell import vigil
 
 pytestmark = pytest.mark.unit
 
@@ -145,7 +151,7 @@ def test_a_scratch_folder_is_gone_afterwards_also_after_an_error() -> None:
         with scratch_folder() as folder:
             (folder / "state").write_text("x")
             kept.append(folder)
-            raise WorkerError("x")
+            raise WorkerError("x", folder / "log")
 
     with pytest.raises(WorkerError):
         use()
@@ -154,3 +160,42 @@ def test_a_scratch_folder_is_gone_afterwards_also_after_an_error() -> None:
 
 def test_speed_and_rate_exclude_each_other() -> None:
     assert CliRunner().invoke(demo, ["--speed", "2", "--rate", "2"]).exit_code == 2
+
+
+def test_the_simulated_patients_lead_to_a_page_in_the_first_minute() -> None:
+    stays = patients_of(None, 5, interval_s=INTERVAL_S, hours=HOURS, septic_share=SEPTIC)
+    made = recommendations(stays, load_model(SHIPPED["context"]))
+    paged = run(made, stays, load_policy()).paged
+    assert paged
+    minute_h = 60 * SPEED_SIMULATED / 3600
+    first = min(alert.raised_at for alert in paged)
+    assert (first - datetime(2026, 1, 1, tzinfo=UTC)).total_seconds() / 3600 < minute_h
+
+
+def test_a_policy_that_is_wrong_is_said_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("version: 1\n")
+    monkeypatch.setenv("VIGIL_POLICY", str(wrong))
+    ended = vigil("demo", "--headless")
+    assert ended.exit_code == 1
+    assert "wrong.yaml, line" in "".join(ended.stderr.splitlines())
+
+
+def test_the_pager_of_a_demo_knows_no_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TWILIO_ACCOUNT_SID", "SMTP_HOST", "PUBLIC_URL", "LOCAL_OUTBOX"):
+        monkeypatch.setenv(f"VIGIL_{name}", "/of/somebody/else")
+    chosen = Settings(
+        broker="127.0.0.1:1",
+        local_outbox=None,
+        twilio_account_sid=None,
+        smtp_host=None,
+        public_url=None,
+    )
+    pager = _pager(chosen, chosen, tmp_path / "pager", 1)
+    given = {name for name in pager._environment if name.startswith("VIGIL_")}
+    assert not {"VIGIL_TWILIO_ACCOUNT_SID", "VIGIL_SMTP_HOST", "VIGIL_PUBLIC_URL"} & given
+    assert pager._environment["VIGIL_LOCAL_OUTBOX"] == str(tmp_path / "pager" / "outbox.jsonl")

@@ -196,6 +196,15 @@ def test_no_secret_is_written_into_the_compose_file() -> None:
     assert not re.search(r"://[^/\s:@]+:[^/\s@]+@", yaml.dump(COMPOSE)), "a password in an address"
 
 
+def test_accounts_are_in_a_file_of_their_own_which_gives_no_secret_and_names_settings() -> None:
+    assert SERVICES["paging"]["env_file"] == [{"path": "paging.env", "required": False}]
+    text = (ROOT / "deploy/paging.env.example").read_text()
+    rows = dict(re.findall(r"^#(VIGIL_\w+)=(.*)$", text, re.MULTILINE))
+    assert {name.removeprefix("VIGIL_").lower() for name in rows} <= {*Settings.model_fields}
+    assert not any(rows.values())
+    assert "paging.env" in (ROOT / ".gitignore").read_text()
+
+
 def test_the_example_names_every_variable_and_no_other_and_gives_no_secret() -> None:
     text = yaml.dump(COMPOSE, width=10_000)
     required = set(REQUIRED.findall(text))
@@ -295,5 +304,5 @@ def test_prometheus_asks_every_worker_at_its_port() -> None:
     config = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())
     (job,) = config["scrape_configs"]
     (discovery,) = job["dns_sd_configs"]
-    assert discovery["names"] == ["bedside", "learning"]
+    assert discovery["names"] == ["bedside", "learning", "paging"]
     assert f"VIGIL_WEB_PORT={discovery['port']}" in last_stage()

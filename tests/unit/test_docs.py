@@ -31,6 +31,18 @@ from models.quality import FLAG_NAMES
 from models.registry import SHIPPED, load_model
 from models.scores import NEWS2_RULE
 from models.vitals import RANGES_RULE, VITALS
+from streams.alert_events import (
+    Acknowledgement,
+    AlertChange,
+    AlertRaised,
+    AlertResolved,
+    AuditEntry,
+    Census,
+    RaisedEvent,
+    Receipt,
+    Silence,
+)
+from streams.audit import Chain, check
 from streams.bedside import DIRECT, Bedside
 from streams.cli import COMMANDS, cli
 from streams.deadletters import encode
@@ -65,6 +77,14 @@ EVENTS: dict[str, type[BaseModel]] = {
     "dead-letter": DeadLetter,
     "drift": DriftEvent,
     "pointer": ModelPointer,
+    "raised": AlertRaised,
+    "resolved": AlertResolved,
+    "census": Census,
+    "acknowledgement": Acknowledgement,
+    "silence": Silence,
+    "receipt": Receipt,
+    "alert": AlertChange,
+    "audit": AuditEntry,
 }
 
 #: Stands where neither the code nor the document says anything.
@@ -162,6 +182,8 @@ def _duration(ms: str) -> str:
 def _keeps(topic: Topic) -> str:
     if topic.config.get("cleanup.policy") == "compact":
         return "the newest of each key"
+    if topic.config["retention.ms"] == "-1":
+        return "for good"
     return _duration(topic.config["retention.ms"])
 
 
@@ -278,6 +300,12 @@ def _dead_letter(_: str) -> str:
     return _json(json.loads(encode(reject.record, reject.reason)), "dead-letter")
 
 
+def _audit(_: str) -> str:
+    """What is kept for good of the example of a change, were it the first."""
+    change = AlertChange.model_validate_json(json.dumps(_example("alert")))
+    return _json(json.loads(Chain().entry(change, change.model_dump_json().encode())), "audit")
+
+
 def _taken(value: bytes | None) -> Intake:
     return take([_record(value)], IntakeRules())
 
@@ -292,6 +320,7 @@ PARTS = {
     **{f"{name} fields": Part("interfaces.md", _event(model)) for name, model in EVENTS.items()},
     "recommendation example": Part("interfaces.md", _recommendation),
     "dead letter example": Part("interfaces.md", _dead_letter),
+    "audit example": Part("interfaces.md", _audit),
 }
 
 
@@ -335,9 +364,25 @@ def test_an_example_of_a_reading_is_taken(name: str) -> None:
     assert not intake.flags.any()
 
 
-@pytest.mark.parametrize("name", ["admission", "outcome", "recommendation", "dead-letter"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("admission", "outcome", "recommendation", "dead-letter", "raised", "resolved", "census"),
+        *("acknowledgement", "silence", "receipt", "alert", "audit"),
+    ],
+)
 def test_an_example_is_what_its_model_describes(name: str) -> None:
     EVENTS[name].model_validate_json(json.dumps(_example(name)))
+
+
+@pytest.mark.parametrize("name", ["raised", "resolved", "census"])
+def test_an_example_of_what_is_raised_is_known_by_its_type(name: str) -> None:
+    read = RaisedEvent.model_validate_json(json.dumps(_example(name))).root
+    assert type(read) is EVENTS[name]
+
+
+def test_the_example_of_an_audit_entry_holds() -> None:
+    assert check([(0, json.dumps(_example("audit")).encode())]) == (1, [])
 
 
 def test_the_example_of_the_original_feed_has_its_five_fields_only() -> None:

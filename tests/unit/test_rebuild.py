@@ -14,6 +14,7 @@ from config.settings import settings
 pytestmark = pytest.mark.unit
 
 TOPICS = ("vitals", "vitals.routed", "admissions")
+PAGERS = ("recommendations", "alerts.raised", "alerts.silences", "delivery.receipts")
 
 
 class Admin:
@@ -38,16 +39,18 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
     """What was read again."""
     again: list[list[str]] = []
 
-    async def note(chosen: Any, app: Any, topics: list[str]) -> None:
+    async def note(chosen: Any, app: Any, topics: list[str], *, from_now_on: bool) -> None:
+        assert from_now_on == (app.conf.id == "paging")
         again.append(topics)
 
-    module: Any = ModuleType("streams.apps.bedside")
-    module.app = SimpleNamespace(
-        conf=SimpleNamespace(id="bedside"),
-        changelogs={"bedside-windows-changelog": 4},
-        batched_topics=frozenset(TOPICS),
-    )
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for name, topics in (("bedside", TOPICS), ("paging", PAGERS)):
+        module: Any = ModuleType(f"streams.apps.{name}")
+        module.app = SimpleNamespace(
+            conf=SimpleNamespace(id=name),
+            changelogs={f"{name}-windows-changelog": 4},
+            batched_topics=frozenset(topics),
+        )
+        monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setenv("VIGIL_BROKER", "nowhere:1")
     settings.cache_clear()
     monkeypatch.setattr(command, "AIOKafkaAdminClient", Admin)
@@ -56,8 +59,8 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
     settings.cache_clear()
 
 
-def run(*arguments: str, answer: str = "") -> Result:
-    return CliRunner().invoke(command.rebuild, ["bedside", *arguments], input=answer)
+def run(*arguments: str, answer: str = "", application: str = "bedside") -> Result:
+    return CliRunner().invoke(command.rebuild, [application, *arguments], input=answer)
 
 
 def test_help_has_an_example() -> None:
@@ -72,6 +75,12 @@ def test_everything_that_the_application_reads_is_read_again(done: list[list[str
 def test_with_forget_only_admissions_are_read_again(done: list[list[str]]) -> None:
     assert run("--yes", "--forget").exit_code == 0
     assert done == [["admissions"]]
+
+
+def test_a_pager_reads_silences_again_and_no_alert_of_the_past(done: list[list[str]]) -> None:
+    assert run("--yes", application="paging").exit_code == 0
+    assert done == [["alerts.silences"]]
+    assert run("--yes", "--forget", application="paging").exit_code == 2
 
 
 def test_nothing_is_emptied_without_a_yes(done: list[list[str]]) -> None:

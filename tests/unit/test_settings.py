@@ -249,3 +249,13 @@ def test_a_whole_provider_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     found = given(monkeypatch, variables)
     assert found.outbox_path == Path("/srv/vigil/outbox.jsonl")
     assert "s3cret-phrase" not in repr(found)
+
+
+def test_a_setting_that_is_empty_in_the_environment_is_not_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("TWILIO_AUTH_TOKEN", "PUBLIC_URL", "SMTP_PORT", "ALERT_LINK"):
+        monkeypatch.setenv(f"VIGIL_{name}", "")
+    chosen = Settings()
+    assert (chosen.twilio_auth_token, chosen.public_url) == (None, None)
+    assert (chosen.smtp_port, chosen.alert_link) == (None, None)

@@ -1,11 +1,16 @@
 """The catalogue: names from the settings, patients on the same partition of every topic."""
 
+import json
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from jsonschema import Draft202012Validator
 
 from config.settings import Settings
 from models.registry import SHIPPED
+from streams.commands.schemas import schemas
+from streams.commands.topology import topology
 from streams.events import Reading, Recommendation
 from streams.topics import Catalogue, Difference, TopicError, catalogue, prepare
 
@@ -97,3 +102,22 @@ async def test_a_changelog_of_one_partition_may_have_more(monkeypatch: pytest.Mo
     await prepare(Settings(broker="nowhere:1"), {name: 1})
     with pytest.raises(TopicError, match="VIGIL_PARTITIONS"):
         await prepare(Settings(broker="nowhere:1"), {name: 2})
+
+
+def test_the_schemas_of_all_topics_are_schemas_also_of_what_is_one_of_several() -> None:
+    written = json.loads(CliRunner().invoke(schemas).output)
+    assert set(written) == set(ROLES) - {"lessons"}
+    for role, schema in written.items():
+        Draft202012Validator.check_schema(schema)
+        assert schema["description"], role
+    raised = Draft202012Validator(written["alerts_raised"])
+    census = {"type": "census", "unit_id": None, "partition": 0, "patient_hours": 1.0}
+    assert raised.is_valid(census | {"at": "2026-01-01T00:00:00Z"})
+    assert not raised.is_valid({"type": "unknown"})
+    assert not raised.is_valid(census)
+
+
+def test_the_topology_draws_every_application() -> None:
+    drawn = CliRunner().invoke(topology).output
+    for words in ('watch("watch:', 'operations("', "page <--> pages", "watch <--> episodes"):
+        assert words in drawn
