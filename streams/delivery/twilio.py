@@ -103,7 +103,7 @@ class Twilio:
     @property
     def _messages(self) -> Any:
         if self._client is None:  # made at the first request: it needs a running loop
-            self._http = TwilioHttp(self._base_url)
+            self._http = TwilioHttp(self._base_url, self._timeout_s)
             self._client = Client(
                 self._account, self._token.get_secret_value(), http_client=self._http
             )

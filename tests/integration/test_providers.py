@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from bench.processes import free_port
+from bench.proxy import Proxy
 from bench.simulators import twilio as simulated
 from bench.simulators.callbacks import Change
 from bench.simulators.twilio import TOKEN, Fault, TwilioSimulator
@@ -269,6 +271,24 @@ async def test_an_outage_of_an_hour_leaves_doubt_and_then_an_answer(
     assert await client.find(PAGE, begin) is None
     assert isinstance(await client.send(PAGE), Accepted)
     assert twilio.pages() == {("C7Q2XM", NURSE): 1}
+
+
+async def test_a_request_that_was_given_up_does_not_arrive_when_the_network_is_back(
+    twilio: TwilioSimulator, make: Callable[..., Twilio]
+) -> None:
+    front = free_port()
+    proxy = Proxy(front, twilio.port)
+    await proxy.heal()
+    client = make(twilio_base_url=f"http://127.0.0.1:{front}")
+    assert isinstance(await client.send(PAGE), Accepted)
+    proxy.freeze()
+    assert isinstance(await client.send(PAGE), InDoubt)
+    await asyncio.sleep(0.2)
+    await proxy.heal()
+    await asyncio.sleep(0.5)
+    assert len(twilio.posts) == 1
+    assert isinstance(await client.send(PAGE), Accepted)
+    await proxy.cut()
 
 
 # -- looking a message up
