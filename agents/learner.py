@@ -30,7 +30,7 @@ from models.risk import ForestModel
 from models.window import HOUR_MS
 from streams.application import VigilApp, report_lag
 from streams.following import Follower
-from streams.lessons import FEATURES_VERSION, Example, StayEnd, decode
+from streams.lessons import FEATURES_VERSION, Example, StayEnd, decode, require_past
 from streams.metrics import metrics
 from streams.outbox import Outbox
 from streams.topics import DAY_MS, Catalogue
@@ -99,6 +99,7 @@ class LearnerAgent:
         self._champion = ""
         self._promoted: set[str] = set()
         self._asked_ms: int | None = None
+        self._untold = False  # whether MLflow is to hear of a challenger or a promotion
         self._block: list[Due] = []
         # stays that were learned, and how many of them the broker surely has marked
         self._learned: list[tuple[bytes, int]] = []
@@ -134,23 +135,27 @@ class LearnerAgent:
         self._pending.sweep(writes)
         self._store(writes, outbox)
         learned = len(self._learned)
+        untold, self._untold = self._untold, False
         acks = await outbox.hand_over()
-        self._app.add_future(self._settle(acks, Work(event), self._assignment, learned))
+        self._app.add_future(self._settle(acks, Work(event), self._assignment, learned, untold))
         metrics.examples_waiting.set(len(self._pending))
         report_lag(self._app, batch.tp, batch.end)
 
-    async def _settle(self, acks: Any, work: Work, assignment: int, learned: int) -> None:
+    async def _settle(
+        self, acks: Any, work: Work, assignment: int, learned: int, untold: bool
+    ) -> None:
         """Wait for the broker; what it has of learned stays need not be named again."""
-        if await settle(self._app, acks, work, self._table) and assignment == self._assignment:
+        if not await settle(self._app, acks, work, self._table):
+            return
+        if assignment == self._assignment:
             self._forgotten = max(self._forgotten, learned)
+        if untold:
+            self._retraining.track()
 
     def _keep(self, record: Any, writes: dict[bytes, bytes | None], fresh: list[Example]) -> None:
         lesson = decode(record.value)
         patient = lesson.patient_id.encode()
-        at_ms = lesson.ended_at_ms if isinstance(lesson, StayEnd) else lesson.observed_at_ms
-        # it would make the labels of every patient due
-        if at_ms > record.timestamp + self._app.settings.future_tolerance_s * 1000:
-            raise ValueError("its time lies in the future")
+        require_past(lesson, record.timestamp, self._app.settings.future_tolerance_s)
         if isinstance(lesson, StayEnd):
             end = End(lesson.ended_at_ms, lesson.septic, lesson.onset_at_ms)
             self._pending.outcome(patient, end, writes)
@@ -205,11 +210,12 @@ class LearnerAgent:
         if found or self._watch.is_due:
             self._watch.store(writes)
         every, now_ms = self._app.settings.retrain_days, self._pending.watermark_ms
-        if not self._pending.begun:
+        if every is None or not self._pending.begun:
             return
-        if self._asked_ms is None:
-            self._asked_ms = now_ms
-        if every is not None and now_ms >= self._asked_ms + every * DAY_MS:
+        # of what was trained last the topic tells, whoever asked; else since this learner began
+        trained_ms = self._follower.releases.trained_until_ms
+        self._asked_ms = max(filter(None, (self._asked_ms, trained_ms)), default=now_ms)
+        if now_ms >= self._asked_ms + every * DAY_MS:
             self._asked_ms = now_ms
             self._retraining.ask(f"{every:g} days have passed")
 
@@ -224,7 +230,6 @@ class LearnerAgent:
             threshold=snapshot.threshold,
             stays=snapshot.learned,
             examples=snapshot.labels,
-            offset=-1,
         )
         self._send(outbox, record)
         for key in self._follower.releases.superfluous():
@@ -263,10 +268,12 @@ class LearnerAgent:
                 figures=figures | said,
             )
             self._send(outbox, record)
+            self._untold |= version not in releases.shadows
             # what a person has set back is not for the rule to promote again
             may = self._app.settings.promotion == "auto" and version not in self._promoted | past
             if not (may and verdict.promote):
                 continue
+            self._untold = True
             self._promoted.add(version)  # what is sent is read again a moment later
             challenger = releases.challengers[version]
             why = f"better in the shadow: {'; '.join(verdict.reasons)}"

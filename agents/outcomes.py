@@ -1,5 +1,6 @@
 """Outcomes → lessons: how stays ended, sent on to the learner in the one order it reads."""
 
+import asyncio
 from typing import Any
 
 from agents.vitals import VitalsAgent
@@ -7,7 +8,7 @@ from agents.work import Work, dead_letter, settle
 from config.settings import Settings
 from streams.application import VigilApp
 from streams.intake import record_bytes
-from streams.lessons import StayEnd, decode
+from streams.lessons import StayEnd, decode, require_past
 from streams.outbox import Outbox
 from streams.topics import Catalogue
 from streams.transport import Batch
@@ -27,14 +28,23 @@ class OutcomesAgent:
         self._app, self._topics, self._vitals = app, topics, vitals
 
     async def run(self, stream: Any) -> None:
-        """Take a batch, send its outcomes on."""
-        async for event in stream.noack().events():
-            try:
-                await self._vitals.caught_up(event.value)
-                if await self._app.consumer.begin(event.value):
-                    await self._send_on(event)
-            except Exception as error:
-                await self._app.fail(error)
+        """Take a batch, send its outcomes on; a partition that has to wait holds up no other."""
+        last: dict[int, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            async for event in stream.noack().events():
+                partition = event.value.tp.partition
+                last[partition] = group.create_task(self._in_turn(event, last.get(partition)))
+
+    async def _in_turn(self, event: Any, before: asyncio.Task[None] | None) -> None:
+        """Handle a batch once the one before it of the same partition is handled."""
+        if before is not None:
+            await before
+        try:
+            await self._vitals.caught_up(event.value)
+            if await self._app.consumer.begin(event.value):
+                await self._send_on(event)
+        except Exception as error:
+            await self._app.fail(error)
 
     async def _send_on(self, event: Any) -> None:
         batch: Batch = event.value
@@ -57,7 +67,5 @@ def _patient(record: Any, settings: Settings) -> bytes:
     outcome = decode(record.value)
     if not isinstance(outcome, StayEnd):
         raise ValueError("not an outcome: it is not JSON")
-    # it would make the labels of every patient due
-    if outcome.ended_at_ms > record.timestamp + settings.future_tolerance_s * 1000:
-        raise ValueError("ended_at lies in the future")
+    require_past(outcome, record.timestamp, settings.future_tolerance_s)
     return outcome.patient_id.encode()

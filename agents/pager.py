@@ -26,7 +26,6 @@ from streams.alert_events import (
     Acknowledgement,
     AlertChange,
     AlertRaised,
-    AlertResolved,
     RaisedEvent,
     Receipt,
     Silence,
@@ -34,13 +33,14 @@ from streams.alert_events import (
 from streams.application import VigilApp, report_lag
 from streams.audit import Chain, newest
 from streams.delivery.message import Channel, FindError, InDoubt, Message, Provider
+from streams.intake_alerts import give
 from streams.metrics import metrics
 from streams.outbox import Outbox
 from streams.partitions import partition_of
 from streams.topics import Catalogue
 from streams.transport import Batch
 from tables.alert_book import Change
-from tables.alert_rows import Alert, Quiet
+from tables.alert_rows import Quiet
 from tables.pager import Pager
 from tables.pages import Sending
 from tables.store import BatchTable
@@ -139,30 +139,10 @@ class PagerAgent:
             )
 
     def _raised(self, record: Any, wall_ms: int) -> None:
-        raised = RaisedEvent.model_validate_json(record.value or b"").root
-        if isinstance(raised, AlertRaised):
-            episode_ms = None if raised.episode_at is None else to_ms(raised.episode_at)
-            alert = Alert(
-                raised.alert_id,
-                "",
-                raised.kind,
-                raised.tier,
-                raised.subject,
-                to_ms(raised.raised_at),
-                raised.patient_id,
-                raised.unit_id,
-                episode_ms,
-            )
-            if raised.produced_at is not None:
-                self._produced[alert.alert_id] = to_ms(raised.produced_at)
-            self._pager.raised(alert, wall_ms, higher=raised.higher)
-        elif isinstance(raised, AlertResolved):
-            self._pager.resolved(
-                raised.patient_id, to_ms(raised.episode_at), to_ms(raised.at), wall_ms
-            )
-        else:
-            self._pager.passes(to_ms(raised.at), wall_ms)
-            self._pager.budget.census(raised.unit_id, raised.partition, raised.patient_hours)
+        event = RaisedEvent.model_validate_json(record.value or b"").root
+        if isinstance(event, AlertRaised) and event.produced_at is not None:
+            self._produced[event.alert_id] = to_ms(event.produced_at)
+        give(self._pager, event, wall_ms)
 
     def _silence(self, record: Any, wall_ms: int) -> None:
         if record.value is not None:
@@ -223,7 +203,7 @@ class PagerAgent:
                 "unit_id": alert.unit_id,
                 "contact": change.by if page is None else page.contact,
                 "channel": change.channel,
-                "step": alert.step if page is None else page.step,
+                "step": change.step,
                 "possible_repeat": change.possible_repeat,
                 "detail": change.detail,
             }

@@ -84,9 +84,14 @@ class VitalsAgent:
 
         So an outcome does not come to the learner before the stay's last reading.
         """
-        for topic, progress in self._progress.items():
-            if batch.tp.partition < self._app.sizes[topic]:
-                await progress.reach(batch, self._app.settings.liveness_s / 4)
+        seconds = self._app.settings.liveness_s / 4
+        await asyncio.gather(
+            *(
+                progress.reach(batch, seconds)
+                for topic, progress in self._progress.items()
+                if batch.tp.partition < self._app.sizes[topic]
+            )
+        )
 
     async def keep_routing(self) -> None:
         """Send on strays that have waited long enough; runs beside the agent."""

@@ -85,8 +85,8 @@ class Budget(Part):
     Attributes:
         per_patient_day: alerts that page, by tier; a tier that is not named has no limit.
         burst: alerts of a tier that a unit may have before the budget counts.
-        override_log_odds: over budget, an alert still pages where its risk is so much above that
-            of the tier's line.
+        override_log_odds: over budget, an alert still pages where the risk has risen by so much
+            above that at which it was raised.
     """
 
     per_patient_day: dict[Tier, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from models.utility import LABEL_LEAD
 from models.window import HOUR_MS, hour_of
 
-__all__ = ["Counts", "DueStay", "Ended", "Join", "Seen"]
+__all__ = ["Counts", "DueStay", "Ended", "Join", "Seen", "labels_of"]
 
 #: Time after which examples without an outcome are given up.
 FORGET_MS = 60 * 24 * HOUR_MS
@@ -74,11 +74,23 @@ class DueStay(Generic[T]):
 
     def labels(self) -> NDArray[np.int8]:
         """1 from six hours before onset on, else 0, shape [examples]."""
-        onset = self.ended.onset_at_ms
         at_ms = np.array([seen.at_ms for seen in self.examples], np.int64)
-        if onset is None:
-            return np.zeros(len(at_ms), np.int8)
-        return (at_ms >= onset - LABEL_LEAD * HOUR_MS).astype(np.int8)
+        return labels_of(at_ms, self.ended.onset_at_ms)
+
+
+def labels_of(at_ms: NDArray[np.int64], onset_at_ms: int | None) -> NDArray[np.int8]:
+    """Labels of a stay's examples.
+
+    Args:
+        at_ms: observed times, ms since 1970, shape [n].
+        onset_at_ms: clinical onset, ms since 1970; None where the patient was not septic.
+
+    Returns:
+        1 from six hours before onset on, else 0, shape [n].
+    """
+    if onset_at_ms is None:
+        return np.zeros(len(at_ms), np.int8)
+    return (at_ms >= onset_at_ms - LABEL_LEAD * HOUR_MS).astype(np.int8)
 
 
 @dataclass(slots=True)

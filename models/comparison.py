@@ -11,7 +11,7 @@ from models.promotion import Evidence, PairedBootstrap, SeenError, require_unsee
 from models.risk import RiskModel
 from models.stay import Stay
 
-__all__ = ["Candidate", "Comparison", "compare"]
+__all__ = ["Candidate", "Comparison", "compare", "paired"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,13 +85,30 @@ def compare(
         {before.model.version: before.facts, after.model.version: after.facts},
     )
     data = featurise(new)
-    rows, earned = [], []
+    rows = [
+        model_row(one.model.version, new, data, one.model, resamples=resamples)
+        for one in (before, after)
+    ]
+    (clock,) = rule_rows(new, data, resamples=resamples)[-1:]
+    evidence = paired(new, data, before.model, after.model)
+    return Comparison([*_apart(rows), clock], evidence, len(known) - len(new))
+
+
+def paired(stays: Sequence[Stay], data: Dataset, before: RiskModel, after: RiskModel) -> Evidence:
+    """What shows whether a model is better than another; for `models.promotion.judge`.
+
+    Args:
+        stays: patients of known outcome that neither has seen.
+        data: their features.
+        before: the model that scores.
+        after: the one that may take over.
+    """
+    earned = [
+        earned_by_stay(stays, probabilities(model, data, len(stays)), model.threshold)
+        for model in (before, after)
+    ]
     bootstrap = PairedBootstrap()
-    for one in (before, after):
-        rows.append(model_row(one.model.version, new, data, one.model, resamples=resamples))
-        risk = probabilities(one.model, data, len(new))
-        earned.append(earned_by_stay(new, risk, one.model.threshold))
-    for i, stay in enumerate(new):
+    for i, stay in enumerate(stays):
         bootstrap.add(
             stay.patient_id,
             float(earned[0][0][i]),
@@ -99,8 +116,7 @@ def compare(
             float(earned[0][1][i]),
             stay.septic is True,
         )
-    (clock,) = rule_rows(new, data, resamples=resamples)[-1:]
-    return Comparison([*_apart(rows), clock], bootstrap.evidence(), len(known) - len(new))
+    return bootstrap.evidence()
 
 
 def _apart(rows: list[Row]) -> list[Row]:

@@ -28,16 +28,43 @@ from numpy.typing import NDArray
 
 from models.cohort import held_out
 from models.online import LeafLogistic, leaf_logits
-from models.risk import ForestModel, Tiers
+from models.registry import ModelError
+from models.risk import ForestModel, RiskModel, Tiers
 from models.thresholds import GRID, Prior, Tally
 
-__all__ = ["DueStays", "LabelledStay", "Learner", "Rules", "Snapshot", "SnapshotError", "Taken"]
+__all__ = [
+    "MOST_LEAVES",
+    "DueStays",
+    "LabelledStay",
+    "Learner",
+    "Rules",
+    "Snapshot",
+    "SnapshotError",
+    "Taken",
+    "require_room",
+]
 
 _FORMAT = "vigil-layer/1"
+#: Leaves of a champion, at most. The learner's state is one record of 24 bytes a leaf, three
+#: shadows of 24 KB and the names of some stays, and a broker takes a megabyte by default.
+MOST_LEAVES = 36_000
 
 
 class SnapshotError(ValueError):
     """Bytes are not a snapshot that can be used here."""
+
+
+def require_room(model: RiskModel) -> None:
+    """See that what is learned on a model can be kept; see `MOST_LEAVES`.
+
+    Raises:
+        ModelError: it has too many leaves.
+    """
+    if isinstance(model, ForestModel) and len(model.forest.values) > MOST_LEAVES:
+        raise ModelError(
+            f"{model.name} {model.version} has {len(model.forest.values):,} leaves, and a learner "
+            f"can keep {MOST_LEAVES:,}: train fewer or smaller trees"
+        )
 
 
 @dataclass(frozen=True, slots=True)

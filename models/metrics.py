@@ -196,6 +196,7 @@ def risk_report(
     probabilities: Sequence[NDArray[np.floating]],
     threshold: float,
     *,
+    alarms: Sequence[NDArray[np.bool_]] | None = None,
     alert_threshold: float | None = None,
     lockout_hours: float = LOCKOUT_HOURS,
     resamples: int = 0,
@@ -207,7 +208,9 @@ def risk_report(
         stays: the patients.
         probabilities: the risk at each reading, one array a stay.
         threshold: probability from which an hour counts as an alarm for the utility; tune it on
-            other patients (`models.utility.best_threshold`).
+            other patients (`models.utility.best_threshold`). NaN where ``alarms`` says it.
+        alarms: whether each reading was an alarm, and sent an alert, one array a stay; for a
+            threshold that changed in between.
         alert_threshold: probability from which an alert is sent (for a budget of alerts see
             `models.alarms.threshold_for_budget`); None = ``threshold``.
         lockout_hours: hours of silence after an alert.
@@ -224,9 +227,13 @@ def risk_report(
     if not any(len(stay.seconds) for stay in stays):
         raise ValueError("no reading to score; add patients")
     sent_from = threshold if alert_threshold is None else alert_threshold
-    figures = alert_figures(stays, probabilities, sent_from, lockout_hours)
+    raised, raised_from, paged_from = probabilities, threshold, sent_from
+    if alarms is not None:
+        raised, raised_from, paged_from = [alarm.astype(np.float64) for alarm in alarms], 1.0, 1.0
+    figures = alert_figures(stays, raised, paged_from, lockout_hours)
     labels, scores, patient, hours = _hours(stays, probabilities)
-    earned, attainable = _earned(labels, scores, patient, len(stays), threshold)
+    alarming = scores if alarms is None else _hours(stays, raised)[1]
+    earned, attainable = _earned(labels, alarming, patient, len(stays), raised_from)
     utility = ratio_statistic(earned, attainable)
     auroc_interval, utility_interval = patient_intervals(
         [auroc_statistic(labels, scores, patient), utility], len(stays), resamples, seed

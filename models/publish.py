@@ -1,7 +1,7 @@
 """A finished training goes into MLflow: one run, a nested one for each kind of model, a version.
 
-The version becomes the champion if it is the first, or better than the champion on the held-out
-patients, which neither has seen: a higher normalised utility, each at its own threshold.
+The version becomes the champion of the registry if it is the first, or if the rule of promotion
+(`models.promotion`) lets it pass on the held-out patients, which neither has seen.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 from config.clock import iso
 from models import tracking
 from models.card import model_card
+from models.comparison import paired
 from models.evaluation import model_row, probabilities
+from models.learner import require_room
 from models.plots import plots
+from models.promotion import judge
 from models.registry import ARTIFACT, SHIPPED, load_model, load_registered, save_model
 from models.risk import RiskModel
 from models.stay import Stay
@@ -69,8 +72,9 @@ def publish(trained: Trained, tracking_uri: str, *, promote: bool = True) -> Pub
         What became of it.
 
     Raises:
-        models.registry.ModelError: the store does not answer.
+        models.registry.ModelError: the store does not answer, or the model is too large.
     """
+    require_room(trained.model)
     facts, report = trained.facts, trained.rows[0].report
     tags = {
         "data_hash": facts["trained_on"]["data_hash"],
@@ -97,7 +101,7 @@ def publish(trained: Trained, tracking_uri: str, *, promote: bool = True) -> Pub
     with tracking.session(tracking_uri) as client:
         champion = load_registered(client)
         before = None if champion is None else _utility(champion, trained)
-        wins = promote and (before is None or report.utility > before)
+        wins = promote and (champion is None or _may_take_over(champion, trained))
         figures = {name: value for name, value in report.to_dict().items() if _is_number(value)}
         with tracking.run(
             f"{trained.winner} on all patients", params=params, metrics=figures, tags=tags
@@ -119,6 +123,11 @@ def publish(trained: Trained, tracking_uri: str, *, promote: bool = True) -> Pub
             version = tracking.register(client, run, uri, tags, champion=wins)
     shipped = load_model(SHIPPED[facts["options"]["features"]])
     return Published(version, wins, report.utility, before, _utility(shipped, trained))
+
+
+def _may_take_over(champion: RiskModel, trained: Trained) -> bool:
+    """Whether the rule of promotion lets a model pass, on the held-out patients."""
+    return judge(paired(trained.stays, trained.data, champion, trained.model)).promote
 
 
 def _utility(model: RiskModel, trained: Trained) -> float:

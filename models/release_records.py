@@ -104,10 +104,6 @@ class LayerRecord(_Record):
     tiers: TierRecord
     stays: int = Field(ge=0, description="Stays learned from so far.")
     examples: int = Field(ge=0, description="Examples learned from so far.")
-    offset: int = Field(ge=-1, description="Last offset of the topic `lessons` that counts in it.")
-    state: str | None = Field(
-        None, description="What the learner goes on from, base64: `models.learner.Snapshot.encode`."
-    )
     facts: dict[str, Any] = Field(default_factory=dict)
 
     def leaves(self) -> NDArray[np.float64]:
@@ -130,21 +126,12 @@ class LayerRecord(_Record):
         """Version of the model that scores with this layer."""
         return f"{self.champion}+{self.version}"
 
-    def learner_state(self) -> bytes | None:
-        """What the learner goes on from; None where the record does not carry it.
-
-        Raises:
-            ValueError: it is not base64.
-        """
-        return None if self.state is None else _decoded(self.state, "state")
-
     @classmethod
     def of(
         cls,
         values: NDArray[np.float64],
         *,
         tiers: Tiers,
-        state: bytes | None = None,
         **fields: Any,
     ) -> Self:
         """Make a record of leaf values."""
@@ -153,7 +140,6 @@ class LayerRecord(_Record):
             values=_encoded(raw),
             sha256=hashlib.sha256(raw).hexdigest(),
             tiers=TierRecord(**tiers._asdict()),
-            state=None if state is None else _encoded(state),
             **fields,
         )
 

@@ -137,6 +137,12 @@ class Releases:
         return {r.version: r for r in self._of(ShadowRecord)}
 
     @property
+    def trained_until_ms(self) -> int | None:
+        """Newest event that any model was trained on, ms since 1970; None where none says."""
+        known = [(r.facts.get("data") or {}).get("last_event_ms") for r in self._of(ModelRecord)]
+        return max((int(at_ms) for at_ms in known if at_ms is not None), default=None)
+
+    @property
     def pointer(self) -> ModelPointer | None:
         """The newest pointer, whether or not it could be applied."""
         return self._pointers[max(self._pointers)] if self._pointers else None

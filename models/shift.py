@@ -48,10 +48,12 @@ from models.window import HOUR_MS
 __all__ = [
     "ARMS",
     "Point",
+    "Pupil",
     "Shift",
     "ShiftOptions",
     "admitted",
     "plot_shift",
+    "refit",
     "run_shift",
     "split_patients",
     "train_champion",
@@ -110,7 +112,7 @@ class Point:
     """The arms at one moment.
 
     Attributes:
-        discharges: stays of the new hospital whose labels were known.
+        discharges: stays of the new hospital that were learned.
         rows: each arm at its own threshold, then the clock.
         urgent: alerts per patient-day that each arm's tier *urgent* raises, by arm.
         version: of the model that the online arm scores with.
@@ -260,30 +262,63 @@ def run_shift(
     arms: dict[str, RiskModel] = dict.fromkeys(ARMS, champion)
     if options.refit is None:
         del arms["retrained"]
-    learner = Learner(champion, options.rules)
-    retuned = Tally.empty()
-    keep = 0.5 ** (1 / options.rules.half_life)
+    pupil = Pupil(champion, options.rules)
     snapshot: Snapshot | None = None
     points = [measure(0, arms)]
     seen: list[int] = []
     due = _as_labels_fall_due(admitted(students, taught, options))
     for number, (index, stay, now_ms) in enumerate(due, start=1):
-        retuned.add(stay.at_ms, champion.score(stay.features).logit, stay.labels, keep=keep)
-        snapshot = learner.take(stay, now_ms).snapshot or snapshot
+        snapshot = pupil.take(stay, now_ms) or snapshot
         seen.append(index)
         last = number == len(students)
         if not (last or number in options.points):
             continue
-        threshold, tiers = retuned.tuned(champion, options.rules.prior)
-        arms["frozen, re-tuned"] = replace(champion, threshold=threshold, tiers=tiers)
+        arms["frozen, re-tuned"] = pupil.retuned()
         if snapshot is not None:
             arms["online"] = snapshot.model(champion)
         if options.refit is not None and (last or number in options.refit):
             stage(f"Retraining after {number:,} discharges")
             so_far = np.sort(np.array(seen))
-            arms["retrained"] = _refit(home, students, taught, so_far, champion, options)
+            arms["retrained"] = refit(home, students, taught, so_far, champion, options)
         points.append(measure(number, arms, options.resamples if last else 0))
     return Shift(points, snapshot, arms, measure.stays, measure.data)
+
+
+class Pupil:
+    """What learns of each stay whose labels are due: the layer, and thresholds for the champion.
+
+    Args:
+        champion: where to start.
+        rules: how to learn.
+    """
+
+    def __init__(self, champion: ForestModel, rules: Rules) -> None:
+        self._champion, self._rules = champion, rules
+        self._learner = Learner(champion, rules)
+        self._tally = Tally.empty()
+        self._keep = 0.5 ** (1 / rules.half_life)
+
+    @property
+    def learned(self) -> int:
+        """Stays that were learned."""
+        return self._learner.learned
+
+    def take(self, stay: LabelledStay, now_ms: int) -> Snapshot | None:
+        """Take the next stay; return a new layer where it completed a block.
+
+        Args:
+            stay: the next one in the order of due times; of one who is held out nothing is learned.
+            now_ms: event time that has been reached.
+        """
+        if not held_out(stay.patient_id):
+            logits = self._champion.score(stay.features).logit
+            self._tally.add(stay.at_ms, logits, stay.labels, keep=self._keep)
+        return self._learner.take(stay, now_ms).snapshot
+
+    def retuned(self) -> ForestModel:
+        """The champion with thresholds as they are by now."""
+        threshold, tiers = self._tally.tuned(self._champion, self._rules.prior)
+        return replace(self._champion, threshold=threshold, tiers=tiers)
 
 
 def _as_labels_fall_due(
@@ -328,7 +363,7 @@ class _Measure:
         return report, urgent.per_patient_day
 
 
-def _refit(
+def refit(
     home: tuple[Sequence[Stay], Dataset],
     students: Sequence[Stay],
     taught: Dataset,
@@ -336,7 +371,19 @@ def _refit(
     champion: ForestModel,
     options: ShiftOptions,
 ) -> RiskModel:
-    """A forest of the champion's features on all that is known by now."""
+    """Train a forest of the champion's features on all that is known by now.
+
+    Args:
+        home: patients that the champion was trained on.
+        students: patients of the new hospital.
+        taught: their features.
+        so_far: indices of those whose labels are known, ascending.
+        champion: whose features are looked at.
+        options: settings of the forest.
+
+    Returns:
+        The model.
+    """
     new = taught.take(so_far)
     stays = [*home[0], *(students[i] for i in so_far)]
     data = Dataset(

@@ -32,6 +32,7 @@ __all__ = [
     "register",
     "run",
     "session",
+    "tagged_runs",
 ]
 
 EXPERIMENT = "sepsis_observation_sample_experiment"
@@ -236,6 +237,27 @@ def run(
         mlflow.log_params(dict(params))
         mlflow.log_metrics({key: value for key, value in metrics.items() if value == value})
         yield active
+
+
+def tagged_runs(client: Any, tag: str, value: str, wanted: str) -> set[str]:
+    """Values of a tag in the runs that have another one.
+
+    Args:
+        client: from `session`.
+        tag: that the runs have.
+        value: of it.
+        wanted: the tag whose values are returned.
+    """
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    found, token = set(), None
+    while True:
+        runs = client.search_runs(
+            [experiment.experiment_id], f"tags.{tag} = '{value}'", page_token=token
+        )
+        found |= {run.data.tags[wanted] for run in runs if wanted in run.data.tags}
+        token = runs.token
+        if not token:
+            return found
 
 
 def log_figures(figures: "Mapping[str, Figure]") -> None:

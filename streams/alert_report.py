@@ -1,7 +1,7 @@
 """What the alert policy would have done to recorded patients: who is alerted, how often, how right.
 
 The patients' readings are scored as the bedside scores them, their recommendations go through the
-episodes as on the stream, and the pages through the budget as the pager's do.
+episodes and the pager's rules as on the stream. Nobody answers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,14 +20,15 @@ from models.alarms import patient_days
 from models.progress import track
 from models.risk import RiskModel
 from models.stay import Stay
-from streams.alert_events import AlertRaised, AlertResolved, Census, RaisedEvent
+from streams.alert_events import AlertRaised, AlertResolved, RaisedEvent
 from streams.bedside import DIRECT, Bedside
 from streams.events import Admission, struct_of
 from streams.intake import IntakeRules
+from streams.intake_alerts import give
 from streams.recommend import Recommender
 from streams.timeline import Timeline, admission, reading
-from tables.budget import Budget
 from tables.episodes import Came, Episodes, decode
+from tables.pager import Pager
 from tables.stays import Stays
 from tables.windows import Windows
 
@@ -67,8 +68,8 @@ class Outcome:
         recommendations: how many there were.
         alerts: raised, in order, without those that were raised again as `higher`.
         higher: raised again.
-        paged: of both, those that the budget lets pass or that pass over it.
-        held: over the budget.
+        paged: of both, those that are sent to somebody, at once or when the budget allows it.
+        held: over the budget when they were raised.
         resolved: episodes.
         days: time under observation, in patient-days.
     """
@@ -134,8 +135,8 @@ def run(batches: Iterator[list[bytes]], stays: Sequence[Stay], policy: Policy) -
     """
     outcome = Outcome(days=patient_days(stays))
     episodes = Episodes(_nothing, policy, capacity=len(stays))
-    budget = Budget(policy.budget)
-    held: set[tuple[str | None, Any, str]] = set()
+    pager = Pager(policy)
+    raised: dict[str, AlertRaised] = {}
     for batch in batches:
         came = Came()
         for value in batch:
@@ -144,34 +145,20 @@ def run(batches: Iterator[list[bytes]], stays: Sequence[Stay], policy: Policy) -
             outcome.recommendations += 1
         for _, value in episodes.apply(0, came, outcome.recommendations).events:
             event = RaisedEvent.model_validate_json(value).root
-            if isinstance(event, Census):
-                budget.census(event.unit_id, event.partition, event.patient_hours)
-            elif isinstance(event, AlertResolved):
-                outcome.resolved += 1
-            else:
-                _page(event, policy, budget, outcome, held)
+            if isinstance(event, AlertRaised):
+                raised[event.alert_id] = event
+                (outcome.higher if event.higher else outcome.alerts).append(event)
+            outcome.resolved += isinstance(event, AlertResolved)
+            give(pager, event, _BASE_MS)
+        for change in pager.drain()[0]:
+            alert = raised.get(change.alert.alert_id)
+            if alert is None:
+                continue  # one to operators
+            if change.state == "over_budget":
+                outcome.held.append(alert)
+            elif change.page is not None and (change.state, change.page.step) == ("queued", 0):
+                outcome.paged.append(alert)
     return outcome
-
-
-def _page(
-    alert: AlertRaised,
-    policy: Policy,
-    budget: Budget,
-    outcome: Outcome,
-    held: set[tuple[str | None, Any, str]],
-) -> None:
-    (outcome.higher if alert.higher else outcome.alerts).append(alert)
-    if policy.escalation("patient", alert.unit_id, alert.tier) is None:
-        return  # on the boards only
-    about = (alert.patient_id, alert.episode_at, alert.tier)
-    passes = about in held if alert.higher else budget.admits(alert.unit_id, alert.tier)
-    held.discard(about)
-    if passes:
-        budget.spend(alert.unit_id, alert.tier)
-        outcome.paged.append(alert)
-    elif not alert.higher:
-        held.add(about)
-        outcome.held.append(alert)
 
 
 def rows(outcome: Outcome, stays: Sequence[Stay]) -> list[Row]:

@@ -60,9 +60,11 @@ class VigilApp(BatchApp):
         gc.set_threshold(50_000, 10, 10)
 
     @property
-    def changelogs(self) -> list[str]:
-        """Names of the changelogs of its tables."""
-        return [str(table.changelog_topic_name) for table in self.tables.values()]
+    def changelogs(self) -> dict[str, int]:
+        """Names of the changelogs of its tables, and how many partitions each has."""
+        return {
+            str(table.changelog_topic_name): int(table.partitions) for table in self.tables.values()
+        }
 
     @property
     def batch_producer(self) -> AIOKafkaProducer:

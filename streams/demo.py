@@ -384,7 +384,7 @@ class Worker:
         try:
             async with asyncio.timeout(READY_S):
                 while True:
-                    if await asyncio.to_thread(self._answers):
+                    if await self.page("/ready") is not None:
                         return
                     await asyncio.sleep(0.1)
         except TimeoutError:
@@ -401,15 +401,21 @@ class Worker:
         code = await self._process.wait()
         raise WorkerError(self.last_words(f"ended with exit code {code}"), self.log)
 
-    def _answers(self) -> bool:
+    async def page(self, path: str) -> str | None:
+        """Get one of its pages; None where it does not answer, or not with success."""
+        return await asyncio.to_thread(self._get, path)
+
+    def _get(self, path: str) -> str | None:
         connection = http.client.HTTPConnection(
             self._settings.web_host, self._settings.web_port, timeout=1
         )
         try:
-            connection.request("GET", "/ready")
-            return connection.getresponse().status == 200
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            return text if answer.status == 200 else None
         except (OSError, http.client.HTTPException):
-            return False
+            return None
         finally:
             connection.close()
 

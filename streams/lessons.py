@@ -45,6 +45,7 @@ __all__ = [
     "encode_example",
     "encode_outcome",
     "features_version",
+    "require_past",
 ]
 
 _VERSION = 1
@@ -104,6 +105,23 @@ class StayEnd(msgspec.Struct, frozen=True, gc=False):
 
 
 Lesson = Example | StayEnd
+
+
+def require_past(lesson: Lesson, sent_ms: int, tolerance_s: float) -> None:
+    """See that a lesson does not lie in the future: it would make the labels of all patients due.
+
+    Args:
+        lesson: from `decode`.
+        sent_ms: Kafka time of its record.
+        tolerance_s: how far its time may lie after that.
+
+    Raises:
+        ValueError: it lies further.
+    """
+    at_ms = lesson.ended_at_ms if isinstance(lesson, StayEnd) else lesson.observed_at_ms
+    if at_ms > sent_ms + tolerance_s * 1000:
+        raise ValueError("its time lies in the future")
+
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_example = msgspec.msgpack.Decoder(Example).decode

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 
 from config.settings import Settings
-from models.release_records import AnyRecord, key_of
+from models.learner import require_room
+from models.registry import load_files
+from models.release_records import AnyRecord, ModelRecord, key_of
 from models.releases import Releases
 from streams.topics import catalogue, ensure
 from streams.whole_topic import read_whole
@@ -48,8 +50,12 @@ async def publish(settings: Settings, records: Sequence[AnyRecord]) -> None:
 
     Raises:
         ValueError: a record is too large for the topic.
+        models.registry.ModelError: a model is too large to be learned on.
         aiokafka.errors.KafkaError: the broker does not take a record.
     """
+    for record in records:
+        if isinstance(record, ModelRecord):
+            require_room(load_files(record.contents()))
     encoded = [(key_of(record), record.model_dump_json().encode()) for record in records]
     for key, value in encoded:
         if len(value) > MAX_RECORD_BYTES:

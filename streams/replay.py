@@ -28,7 +28,7 @@ from models.stay import Stay
 from streams.timeline import Rate, Speed, Timeline, admission, lab_result, outcome, reading
 from streams.topics import Topic, catalogue
 
-__all__ = ["Counts", "Replay"]
+__all__ = ["Counts", "Flow", "Record", "Replay"]
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class _Topic:
 
 
 @dataclass(slots=True)
-class _Record:
+class Record:
     """What is sent; ``hashed`` is `murmur2` of the key, without its sign."""
 
     hashed: int
@@ -88,7 +88,7 @@ class _Record:
 
 
 @dataclass(slots=True)
-class _Flow:
+class Flow:
     """What is on its way to the broker."""
 
     producer: AIOKafkaProducer
@@ -205,7 +205,7 @@ class Replay:
                 raise flow.failure
 
     @asynccontextmanager
-    async def _producer(self) -> AsyncIterator[_Flow]:
+    async def _producer(self) -> AsyncIterator[Flow]:
         producer = AIOKafkaProducer(
             **self._settings.kafka_client(),
             acks="all",
@@ -219,7 +219,7 @@ class Replay:
             async def topic(kind: _Kind, which: Topic) -> _Topic:
                 return _Topic(kind, which.name, sorted(await producer.partitions_for(which.name)))
 
-            yield _Flow(
+            yield Flow(
                 producer,
                 await topic("readings", topics.vitals),
                 await topic("admissions", topics.admissions),
@@ -234,7 +234,7 @@ class Replay:
         finally:
             await producer.stop()  # does nothing the second time
 
-    async def _one_pass(self, flow: _Flow, suffix: str) -> None:
+    async def _one_pass(self, flow: Flow, suffix: str) -> None:
         stays = self._timeline.stays
         now = _Pass([stay.patient_id + suffix for stay in stays], self._timeline.base_ms(now_ms()))
         self._passes.append(now)
@@ -242,7 +242,7 @@ class Replay:
         hashes = [murmur2(patient_id.encode()) & 0x7FFFFFFF for patient_id in now.ids]
 
         admissions = (
-            _Record(hashed, patient_id.encode(), _encode(event))
+            Record(hashed, patient_id.encode(), _encode(event))
             for hashed, patient_id, stay in zip(hashes, now.ids, stays, strict=True)
             for event in [admission(stay, patient_id, now.base_ms, self._unit)]
         )
@@ -267,7 +267,7 @@ class Replay:
                     await self._pause(0.001)
             if labs := self._timeline.labs(start, end):
                 results = (
-                    _Record(hashes[stay], now.ids[stay].encode(), _encode(event))
+                    Record(hashes[stay], now.ids[stay].encode(), _encode(event))
                     for stay, lab, second, thousandths in labs
                     for at_ms in [now.base_ms + second * 1000]
                     for event in [lab_result(now.ids[stay], at_ms, lab, thousandths)]
@@ -279,7 +279,7 @@ class Replay:
             if ended := self._timeline.ended(start, end):
                 flow.track(asyncio.ensure_future(self._close(flow, now, hashes, ended, futures)))
 
-    def _readings(self, now: _Pass, hashes: list[int], start: int, end: int) -> Iterator[_Record]:
+    def _readings(self, now: _Pass, hashes: list[int], start: int, end: int) -> Iterator[Record]:
         spread = self._random.integers(0, 2**31, end - start).tolist()
         for random, (stay, second, values) in zip(
             spread, self._timeline.readings(start, end), strict=True
@@ -287,13 +287,13 @@ class Replay:
             patient_id = now.ids[stay]
             value = reading(values, patient_id, now.base_ms + second * 1000, self._unit)
             if self._keyed:
-                yield _Record(hashes[stay], patient_id.encode(), value)
+                yield Record(hashes[stay], patient_id.encode(), value)
             else:
-                yield _Record(random, None, value)
+                yield Record(random, None, value)
 
     async def _close(
         self,
-        flow: _Flow,
+        flow: Flow,
         now: _Pass,
         hashes: list[int],
         ended: list[int],
@@ -302,7 +302,7 @@ class Replay:
         """Send the outcomes of stays when the broker has their last readings."""
         await asyncio.gather(*last)
         outcomes = (
-            _Record(hashes[stay], now.ids[stay].encode(), _encode(event))
+            Record(hashes[stay], now.ids[stay].encode(), _encode(event))
             for stay in ended
             for event in [outcome(self._timeline.stays[stay], now.ids[stay], now.base_ms)]
             if event is not None
@@ -310,7 +310,7 @@ class Replay:
         await asyncio.gather(*await self._send(flow, flow.outcomes, outcomes))
 
     async def _send(
-        self, flow: _Flow, topic: _Topic, records: Iterable[_Record]
+        self, flow: Flow, topic: _Topic, records: Iterable[Record]
     ) -> list["asyncio.Future[Any]"]:
         """Hand records to the producer as one batch a partition, more where one is full.
 

@@ -5,7 +5,7 @@ Nothing else in the code spells a topic's name. `catalogue` binds the names of t
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -276,16 +276,16 @@ class Difference:
 
 
 async def ensure(
-    settings: Settings, *, create: bool = True, changelogs: Sequence[str] = ()
+    settings: Settings, *, create: bool = True, changelogs: Mapping[str, int] | None = None
 ) -> list[Difference]:
     """Create the topics that are missing and tell what differs in those that are there.
 
     Args:
         settings: names the broker and the topics.
         create: False only looks.
-        changelogs: names of the changelogs of tables that are to be there too. Faust would make
-            them itself, but a worker that joins before their metadata is known everywhere gets no
-            partition of them.
+        changelogs: names of the changelogs of tables that are to be there too, and how many
+            partitions each has. Faust would make them itself, but a worker that joins before their
+            metadata is known everywhere gets no partition of them.
 
     Returns:
         The differences that are left; empty when everything is as it should be. ``found`` is None
@@ -295,7 +295,7 @@ async def ensure(
         TopicError: the broker refused to create a topic.
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    wanted = [*catalogue(settings), *(_changelog(name, settings) for name in changelogs)]
+    wanted = [*catalogue(settings), *(_changelog(*each) for each in (changelogs or {}).items())]
     admin = AIOKafkaAdminClient(**settings.kafka_client())
     try:
         await admin.start()
@@ -313,7 +313,9 @@ async def ensure(
         await admin.close()
 
 
-async def prepare(settings: Settings, changelogs: Sequence[str] = ()) -> dict[str, int]:
+async def prepare(
+    settings: Settings, changelogs: Mapping[str, int] | None = None
+) -> dict[str, int]:
     """Get the topics ready for a worker: create what is missing, refuse what cannot work.
 
     A broker that is away is waited for, `Settings.broker_wait_s` long.
@@ -336,7 +338,9 @@ async def prepare(settings: Settings, changelogs: Sequence[str] = ()) -> dict[st
         partial(ensure, settings, changelogs=changelogs), settings.bootstrap, settings.broker_wait_s
     )
     sizes = {topic.name: topic.partitions for topic in topics}
-    shared = {topics.admissions.name, topics.labs.name, topics.vitals_routed.name, *changelogs}
+    shared = {topics.admissions.name, topics.labs.name, topics.vitals_routed.name}
+    # that of a table of one partition may have more: they stay empty
+    shared |= {name for name, partitions in (changelogs or {}).items() if partitions > 1}
     ordered = {topic.name: topic.role for topic in topics if topic.ordered}
     for difference in differences:
         if difference.what == "partitions":
@@ -360,13 +364,13 @@ async def prepare(settings: Settings, changelogs: Sequence[str] = ()) -> dict[st
     return sizes
 
 
-def _changelog(name: str, settings: Settings) -> Topic:
+def _changelog(name: str, partitions: int) -> Topic:
     return Topic(
         role="changelog",
         name=name,
         key="patient_id",
         model=None,
-        partitions=settings.partitions,
+        partitions=partitions,
         direction="internal",
         about="Changelog of a table.",
         # Retention would lose the state of a quiet patient. The newest segment is not compacted: of

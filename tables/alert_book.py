@@ -19,6 +19,7 @@ class Change:
         alert: that it is of.
         state: that the alert, or the page, has from here on.
         at_ms: event time.
+        step: of the escalation, at the time.
         page: None where it is of the alert.
         by: who brought it about, a contact of the policy or another name; None = nobody.
         channel: of the page, at the time.
@@ -30,6 +31,7 @@ class Change:
     alert: Alert
     state: str
     at_ms: int
+    step: int
     page: Page | None = None
     by: str | None = None
     channel: str | None = None
@@ -129,6 +131,7 @@ class AlertBook:
                 alert,
                 state,
                 at_ms,
+                alert.step if page is None else page.step,
                 page,
                 by,
                 page.channels[0] if page is not None and page.channels else None,

@@ -256,6 +256,11 @@ class _Rules:
         ]
         #: The others, the highest tier first.
         self.more = sorted(more, key=lambda rule: -rule.tier)
+        #: Of each tier of a recommendation what is reached where no other rule can count, or -1.
+        self.plain = [
+            -1 if any(r.tier > tier and r.at_least <= own for r in self.more) else tier
+            for own, tier in enumerate(self.recommended)
+        ]
         #: How long risks are looked back on.
         self.back_ms = max((r.rise_ms for r in more if r.rise is not None), default=0)
 
@@ -304,7 +309,8 @@ def _ms(hours: float) -> int:
 
 
 def _logit(risk: float) -> float:
-    risk = min(max(risk, _LEAST), 1 - _LEAST)
+    if not _LEAST < risk < 1 - _LEAST:
+        risk = min(max(risk, _LEAST), 1 - _LEAST)
     return math.log(risk / (1 - risk))
 
 
@@ -348,41 +354,40 @@ class Episodes:
         """
         events: list[tuple[bytes | None, bytes]] = []
         touched: dict[bytes, _Patient] = {}
-        units: dict[bytes, _Unit] = {}
+        units: dict[str | None, _Unit] = {}
+        forget_ms = self._forget_ms
         keys = [_PATIENT + row.patient_id.encode() for row in came.rows]
         known = self._patients.get(partition, keys)
         for row, offset, arrived_ms, key, stored in zip(
             came.rows, came.offsets, came.arrived_ms, keys, known, strict=True
         ):
             state = touched.get(key) or stored
-            if state is None or arrived_ms - state.arrived_ms > self._forget_ms:
+            if state is None or arrived_ms - state.arrived_ms > forget_ms:
                 state = _Patient()
                 self._patients.put(partition, key, state)
             touched[key] = state
+            unit = units.get(row.unit_id)
+            if unit is None:
+                unit = units[row.unit_id] = self._unit(partition, _unit_key(row.unit_id))
             at_ms = round(row.observed_at.timestamp() * 1000)
-            unit_key = _NO_UNIT if row.unit_id is None else _UNIT + row.unit_id.encode()
-            unit = units.get(unit_key) or self._unit(partition, unit_key)
-            units[unit_key] = unit
+            newest_ms = state.newest_ms
             # what is newer than all that was seen was not seen: the topic was made anew
-            if offset <= state.seen and at_ms <= state.newest_ms:
+            if offset <= state.seen and at_ms <= newest_ms:
                 told = next((event for event in state.told if event[0] == offset), None)
             else:
                 if offset <= state.seen:
                     state.told = []
-                _count(unit, offset, at_ms, state.newest_ms)
+                _count(unit, offset, at_ms, newest_ms)
                 state.seen, state.arrived_ms = offset, arrived_ms
-                told = None
-                if at_ms >= state.newest_ms:
-                    told = self._take(state, row, at_ms, offset)
+                told = self._take(state, row, at_ms, offset) if at_ms >= newest_ms else None
             if told is not None:
                 events += [_census(partition, row.unit_id, unit), (told[1].encode(), told[2])]
-        for unit_key, unit in units.items():
+        for name, unit in units.items():
             if unit.watched_ms >= unit.told_ms + _HOUR_MS:
-                name = None if unit_key == _NO_UNIT else unit_key[1:].decode()
                 events.append(_census(partition, name, unit))
         writes: Writes = {
-            key: _VERSION + _encode((unit.seen, unit.newest_ms, unit.watched_ms))
-            for key, unit in units.items()
+            _unit_key(name): _VERSION + _encode((unit.seen, unit.newest_ms, unit.watched_ms))
+            for name, unit in units.items()
         }
         for key, state in touched.items():
             if state.told and state.told[0][0] < committed:
@@ -432,7 +437,9 @@ class Episodes:
         rules = self._rules
         if rules.back_ms and not again:
             _note(state, at_ms, logit, at_ms - rules.back_ms)
-        tier = rules.reached(own, news2, logit, at_ms, state)
+        tier = rules.plain[own]
+        if tier < 0:
+            tier = rules.reached(own, news2, logit, at_ms, state)
         if not tier and state.begin_ms == _NEVER:
             return None
         if tier:
@@ -511,6 +518,10 @@ class Episodes:
         return unit
 
 
+def _unit_key(name: str | None) -> bytes:
+    return _NO_UNIT if name is None else _UNIT + name.encode()
+
+
 def _tell(
     state: _Patient, offset: int, number: str, event: AlertRaised | AlertResolved
 ) -> tuple[int, str, bytes]:
@@ -521,9 +532,21 @@ def _tell(
 
 def _note(state: _Patient, at_ms: int, logit: float, since_ms: int) -> None:
     """Keep a risk as long as it may be the lowest of the last hours."""
-    lows = [low for low in state.lows if low[0] >= since_ms and low[1] < logit]
-    if not lows or lows[-1][0] // _SPAN_MS != at_ms // _SPAN_MS:
-        lows.append((at_ms, logit))
+    lows = state.lows
+    if lows:
+        first_ms, _ = lows[0]
+        last_ms, last = lows[-1]
+        same = last_ms // _SPAN_MS == at_ms // _SPAN_MS
+        if first_ms >= since_ms and last < logit:  # mostly so, and nothing has to be dropped
+            if not same:
+                lows.append((at_ms, logit))
+            return
+        lows = [low for low in lows if low[0] >= since_ms and low[1] < logit]
+        same = bool(lows) and lows[-1][0] // _SPAN_MS == at_ms // _SPAN_MS
+        if same:
+            state.lows = lows
+            return
+    lows.append((at_ms, logit))
     state.lows = lows
 
 

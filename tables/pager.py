@@ -1,6 +1,7 @@
 """Who is paged and when: the life of an alert, from what raised it to the person who accepts it.
 
     raised ─→ silenced? over budget? ─→ step 0 ─→ a page to each who is on call
+               until it ends; until its unit may page again, or the risk rises far
                                           │ nobody accepts in time, or nobody can be reached
                                           └→ step 1 ─→ … ─→ unanswered
 
@@ -14,6 +15,7 @@ replay at any speed gives the pages of the original day.
 
 import hashlib
 import heapq
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Literal
 
@@ -64,6 +66,7 @@ class Pager:
         self._silences: dict[str, Quiet] = {}
         self._due: list[tuple[int, str]] = []
         self._swept_ms = 0
+        self._held_back: dict[str | None, list[str]] = defaultdict(list)
 
     # -- time
 
@@ -137,6 +140,20 @@ class Pager:
             if alert.state != "resolved":
                 self._close(alert, "resolved", at_ms, detail="the episode has ended")
 
+    def census(
+        self, unit_id: str | None, partition: int, hours: float, at_ms: int, wall_ms: int
+    ) -> None:
+        """Note how long a unit's patients were watched; what was held back may now be within it."""
+        self.passes(at_ms, wall_ms)
+        self.budget.census(unit_id, partition, hours, at_ms)
+        for alert_id in list(self._held_back.get(unit_id, ())):
+            alert = self._book.alerts.get(alert_id)
+            if alert is None or alert.state != "over_budget":
+                self._held_back[unit_id].remove(alert_id)
+            elif self.budget.admits(unit_id, _tier(alert)):
+                self._held_back[unit_id].remove(alert_id)
+                self._decide(alert, self.now(wall_ms))
+
     def acknowledged(
         self,
         name: str,
@@ -207,7 +224,9 @@ class Pager:
                     self._silences[silence.silence_id] = silence
                 case Clock() as clock:
                     self._clock = clock
-        for alert in self._book.alerts.values():
+        for alert in sorted(self._book.alerts.values(), key=lambda alert: alert.raised_ms):
+            if alert.state == "over_budget":
+                self._held_back[alert.unit_id].append(alert.alert_id)
             if alert.due_ms is not None:
                 heapq.heappush(self._due, (alert.due_ms, alert.alert_id))
         self.pages.restore(early, self.now(wall_ms), wall_ms)
@@ -245,9 +264,10 @@ class Pager:
                 alert.state = "over_budget"
                 detail = "the alerts of its unit are spent"
                 self._book.change(alert, "over_budget", at_ms, detail=detail)
+                self._held_back[alert.unit_id].append(alert.alert_id)
                 self._tell_of_budget(alert, at_ms)
                 return
-            self.budget.spend(alert.unit_id, tier)
+            self.budget.spend(alert.unit_id, tier, at_ms)
         self._step(alert, 0, at_ms)
 
     def _step(self, alert: Alert, number: int, at_ms: int) -> None:
@@ -343,6 +363,7 @@ class Pager:
             if alert.due_ms is None and all(
                 page.state not in ("queued", "sending", "in_doubt") for page in pages
             ):
+                self.pages.forget(alert)
                 self._book.forget(alert)
         self.pages.forget_early(wall_ms)
         for silence in [s for s in self._silences.values() if s.ends_at < from_ms(now - _KEEP_MS)]:

@@ -245,12 +245,21 @@ class Pages:
                 page = self._book.pages.get(known)
                 if page is not None and page.provider_id == provider_id:
                     self._arrived(page, status, code, now)
-            return
-        # it was quicker than the answer to the request
+            if not self._doubtful:
+                return
+            # others that went with the same message may still be in doubt, and are found later
+        # else it was quicker than the answer to the request
         before = self._early.get(provider_id)
         if before is None or before.status not in ("delivered", "undelivered", "failed"):
             self._early[provider_id] = early = Early(provider_id, status, code, wall)
             self._book.touch(early)
+
+    def forget(self, alert: Alert) -> None:
+        """Forget which messages carried the pages of an alert that is over for long."""
+        for known in self._book.pages_of.get(alert.alert_id, ()):
+            provider_id = self._book.pages[known].provider_id
+            if provider_id is not None:
+                self._of_message.pop(provider_id, None)
 
     def forget_early(self, wall_ms: int) -> None:
         """Forget receipts that nobody has come for in a day."""
@@ -328,9 +337,9 @@ class Pages:
         page.state, page.provider_id = "sent", provider_id
         self._of_message[provider_id].append(page.page_id)
         self._book.change(self._alert(page), "sent", at_ms, page=page, detail=detail)
-        early = self._early.pop(provider_id, None)
+        # kept for a day: other pages that went with this message need it too
+        early = self._early.get(provider_id)
         if early is not None:
-            self._book.drop(early)
             self._arrived(page, early.status, early.error_code, at_ms)
         elif page.channels[0] == "local":
             self._arrived(page, "delivered", None, at_ms)

@@ -5,8 +5,12 @@
     outcome ─→ kept ─┘
 
 The watermark is the newest event time in the topic. A stay is due when it has passed the stay's end
-by the delay. Stays come out by due time and then by patient, so that a learner that starts again
-from what is stored takes the same stays in the same order.
+by the delay. Stays come out by due time and then by patient; one whose outcome comes when it would
+have been due already, in the order in which the outcomes came. That order is stored with them, so
+that a learner that starts again from what is stored takes the same stays in the same order.
+
+Of a patient's examples within an hour the first one in the topic counts, as in
+`models.collection`.
 
 A stay is taken first and learned later, with its block. It stays stored until then (`done`), and
 leaves a mark behind: an example or outcome of it that Kafka delivers again is known by that.
@@ -23,8 +27,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.utility import LABEL_LEAD
-from models.window import HOUR_MS
+from models.collection import labels_of
+from models.window import HOUR_MS, hour_of
 
 __all__ = ["Counts", "Due", "End", "Pending", "example_key"]
 
@@ -46,11 +50,22 @@ class End(msgspec.Struct, frozen=True, array_like=True):
         ended_at_ms: ms since 1970.
         septic: whether the patient became septic.
         onset_at_ms: clinical onset, ms since 1970; None where not septic.
+        came_ms: watermark at which it came, where the stay was due by then; else 0.
+        late: the how manieth such outcome it is; else 0.
     """
 
     ended_at_ms: int
     septic: bool
     onset_at_ms: int | None = None
+    came_ms: int = 0
+    late: int = 0
+
+    def says(self, other: "End | None") -> bool:
+        """Whether another outcome says the same."""
+        return other is not None and (other.septic, other.onset_at_ms) == (
+            self.septic,
+            self.onset_at_ms,
+        )
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -93,10 +108,7 @@ class Due:
 
     def labels(self) -> NDArray[np.int8]:
         """1 from six hours before onset on, else 0, shape [n]."""
-        if not self.end.septic or self.end.onset_at_ms is None:
-            return np.zeros(len(self.at_ms), np.int8)
-        since = self.end.onset_at_ms - LABEL_LEAD * HOUR_MS
-        return (self.at_ms >= since).astype(np.int8)
+        return labels_of(self.at_ms, self.end.onset_at_ms)
 
 
 @dataclass(slots=True, eq=False)
@@ -104,13 +116,13 @@ class _Patient:
     """What waits of one patient.
 
     Attributes:
-        times: of examples.
+        times: of examples, by the hour.
         ends: of stays, by time.
         taken_ms: end of the last stay that was taken out.
         done_ms: end of the last stay that was learned.
     """
 
-    times: set[int] = field(default_factory=set)
+    times: dict[int, int] = field(default_factory=dict)
     ends: dict[int, End] = field(default_factory=dict)
     taken_ms: int = _NEVER
     done_ms: int = _NEVER
@@ -127,7 +139,8 @@ class Pending:
     def __init__(self, delay_ms: int, give_up_ms: int) -> None:
         self.delay_ms, self._give_up_ms = delay_ms, give_up_ms
         self._patients: dict[bytes, _Patient] = {}
-        self._due: list[tuple[int, bytes, int]] = []
+        self._due: list[tuple[int, int, bytes, int]] = []
+        self._late = 0
         self._swept_ms = self.watermark_ms = _NEVER
         self.counts = Counts()
 
@@ -146,7 +159,7 @@ class Pending:
             kind, rest = key[:1], key[1:]
             if kind == _EXAMPLE:
                 at_ms = _time_of(rest)
-                self._patient(rest[:-_TIME]).times.add(at_ms)
+                self._patient(rest[:-_TIME]).times.setdefault(hour_of(at_ms), at_ms)
                 self._pass(at_ms)
             elif kind == _END:
                 patient, end = rest[:-_TIME], _decode_end(value)
@@ -157,7 +170,7 @@ class Pending:
                 known.taken_ms = known.done_ms = _decode_time(value)
                 self._pass(known.done_ms)
         for known in self._patients.values():  # what was to be deleted with its stay, and was not
-            known.times = {at for at in known.times if at > known.done_ms}
+            known.times = {hour: at for hour, at in known.times.items() if at > known.done_ms}
 
     def example(self, patient: bytes, at_ms: int, value: bytes, writes: Writes) -> bool:
         """Take in an example; tell whether it is new.
@@ -170,14 +183,15 @@ class Pending:
         """
         self._pass(at_ms)
         known = self._patient(patient)
-        if at_ms in known.times:  # written again: the first time it may not have got to the broker
+        of_the_hour = known.times.get(hour_of(at_ms))
+        if at_ms == of_the_hour:  # written again: the first time it may not have got to the broker
             writes[example_key(patient, at_ms)] = value
         elif at_ms <= known.done_ms:
             writes[example_key(patient, at_ms)] = None
-        if at_ms in known.times or at_ms <= known.taken_ms:
+        if of_the_hour is not None or at_ms <= known.taken_ms:
             self.counts.repeated += 1
             return False
-        known.times.add(at_ms)
+        known.times[hour_of(at_ms)] = at_ms
         writes[example_key(patient, at_ms)] = value
         self.counts.examples += 1
         return True
@@ -187,14 +201,19 @@ class Pending:
         self._pass(end.ended_at_ms)
         known = self._patient(patient)
         key = _END + patient + _packed(end.ended_at_ms)
-        if known.ends.get(end.ended_at_ms) == end:
-            writes[key] = _encode(end)
+        before = known.ends.get(end.ended_at_ms)
+        again = end.says(before)
+        if again:
+            writes[key] = _encode(before)
         elif end.ended_at_ms <= known.done_ms:
             writes[key] = None
             writes[_DONE + patient] = _encode(known.done_ms)
-        if end.ended_at_ms <= known.taken_ms or known.ends.get(end.ended_at_ms) == end:
+        if again or end.ended_at_ms <= known.taken_ms:
             self.counts.repeated += 1
             return False
+        if end.ended_at_ms + self.delay_ms <= self.watermark_ms:
+            self._late += 1
+            end = msgspec.structs.replace(end, came_ms=self.watermark_ms, late=self._late)
         self._wait(patient, end)
         writes[key] = _encode(end)
         self.counts.outcomes += 1
@@ -212,12 +231,12 @@ class Pending:
             writes: filled with what is to be written, for stays of which there is nothing to learn.
         """
         while self.any_due:
-            _, patient, ended_at_ms = heapq.heappop(self._due)
+            *_, patient, ended_at_ms = heapq.heappop(self._due)
             known = self._patient(patient)
             end = known.ends.get(ended_at_ms)
             if end is None or ended_at_ms <= known.taken_ms:
                 continue
-            times = sorted(at for at in known.times if known.taken_ms < at <= ended_at_ms)
+            times = sorted(at for at in known.times.values() if known.taken_ms < at <= ended_at_ms)
             known.taken_ms = ended_at_ms
             stay = Due(patient, end, np.array(times, np.int64))
             if times:
@@ -230,8 +249,8 @@ class Pending:
         """Forget stays that were learned, but for a mark; ``writes`` is filled."""
         for stay in stays:
             known = self._patient(stay.patient)
-            for at_ms in [at for at in known.times if at <= stay.end.ended_at_ms]:
-                known.times.remove(at_ms)
+            for at_ms in [at for at in known.times.values() if at <= stay.end.ended_at_ms]:
+                del known.times[hour_of(at_ms)]
                 writes[example_key(stay.patient, at_ms)] = None
             known.ends.pop(stay.end.ended_at_ms, None)
             known.done_ms = max(known.done_ms, stay.end.ended_at_ms)
@@ -252,8 +271,8 @@ class Pending:
         until = self.watermark_ms - self._give_up_ms
         for patient, known in list(self._patients.items()):
             if not known.ends:
-                for at_ms in [at for at in known.times if at <= until]:
-                    known.times.remove(at_ms)
+                for at_ms in [at for at in known.times.values() if at <= until]:
+                    del known.times[hour_of(at_ms)]
                     writes[example_key(patient, at_ms)] = None
                     self.counts.unlabelled += 1
             if not known.times and not known.ends and known.done_ms <= until:
@@ -266,7 +285,9 @@ class Pending:
 
     def _wait(self, patient: bytes, end: End) -> None:
         self._patient(patient).ends[end.ended_at_ms] = end
-        heapq.heappush(self._due, (end.ended_at_ms + self.delay_ms, patient, end.ended_at_ms))
+        self._late = max(self._late, end.late)
+        due_ms = max(end.ended_at_ms + self.delay_ms, end.came_ms)
+        heapq.heappush(self._due, (due_ms, end.late, patient, end.ended_at_ms))
 
     def _pass(self, at_ms: int) -> None:
         self.watermark_ms = max(self.watermark_ms, at_ms)

@@ -6,6 +6,7 @@ of the cohort.
 
 from collections.abc import Sequence
 
+from streams.delivery.references import PAGES
 from tables.alert_rows import Alert
 
 __all__ = ["MAX_BUNDLE", "body", "subject"]
@@ -36,7 +37,7 @@ def body(alerts: Sequence[Alert], link: str | None, possible_repeat: bool) -> st
     """
     lines = ["(Possible repeat.)"] if possible_repeat else []
     for alert in alerts:
-        line = f"{_what(alert)}. Ref {alert.reference}"
+        line = f"{_what(alert)}. {PAGES}{alert.reference}"
         if link is not None and len(alerts) == 1:
             line += " " + link.replace("{reference}", alert.reference)
         lines.append(line)

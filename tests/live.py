@@ -21,8 +21,8 @@ async def producing(chosen: Settings) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(
         **chosen.kafka_client(), enable_idempotence=True, max_request_size=4 * 1024 * 1024
     )
-    await producer.start()
     try:
+        await producer.start()
         yield producer
     finally:
         await producer.stop()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agents.learner import LearnerAgent
 from agents.retraining import Retraining
 from config.settings import Settings, settings
+from models.learner import require_room
 from models.risk import ForestModel
 from streams.application import VigilApp, new_app
 from streams.following import Follower
@@ -47,6 +48,7 @@ def build(settings: Settings, champion: ForestModel) -> VigilApp:
     app.task(follower.follow)
     app.prerequisites = (follower.ready,)
     app.task(retraining.keep)
+    app.task(retraining.keep_track)
     return app
 
 
@@ -63,4 +65,5 @@ def __getattr__(name: str) -> Any:
             f"{model.name} {model.version} is no gradient-boosted forest: there are no leaves to "
             "learn on; train one with `vigil train --candidate lightgbm`"
         )
+    require_room(model)
     return build(chosen, model)

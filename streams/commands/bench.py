@@ -15,6 +15,7 @@ BENCHES = {
     "scale": ("bench.scale", "Cost a reading and memory, from 1,000 to 1,000,000 patients."),
     "recovery": ("bench.recovery", "How soon a restarted worker goes on."),
     "rebalance": ("bench.rebalance", "Workers that join and leave under load."),
+    "paging": ("bench.paging", "Kills at each step of a page; nobody missing or paged twice."),
     "faults": ("bench.faults", "Kills and cuts; nothing lost, doubled or different."),
 }
 

@@ -29,7 +29,7 @@ from streams.replay import Replay
 from streams.tasks import first
 from streams.topics import ensure
 
-__all__ = ["demo"]
+__all__ = ["Steps", "broker", "demo", "environment"]
 
 FAILED = 1
 #: Simulated patients: how many, hours each, seconds between two readings, share who become septic.
@@ -143,7 +143,7 @@ def demo(
 
     with scratch_folder() as home, ThreadPoolExecutor(1) as pool:
         patients_read = pool.submit(read)
-        with _broker(base, home, steps) as (bootstrap, own):
+        with broker(base, home, steps) as (bootstrap, own):
             ports = free_ports(2)
             bound = base.model_copy(
                 update={
@@ -158,7 +158,7 @@ def demo(
             pager = _pager(bound, base, home / "pager", ports[1]) if own else None
             ward = _Ward(
                 settings=bound,
-                worker=Worker(bound, _environment(bound, base), home / "worker.log"),
+                worker=Worker(bound, environment(bound, base), home / "worker.log"),
                 pager=pager,
                 patients=patients_read,
                 steps=steps,
@@ -301,33 +301,33 @@ def _pager(bound: Settings, base: Settings, home: Path, port: int) -> Worker:
     chosen = bound.model_copy(
         update={"home": home, "web_port": port, "local_outbox": home / "outbox.jsonl"}
     )
-    environment = {
+    variables = {
         name: value
-        for name, value in _environment(chosen, base).items()
+        for name, value in environment(chosen, base).items()
         if not name.startswith(_ACCOUNTS)
     }
-    environment |= {"VIGIL_LOCAL_OUTBOX": str(chosen.outbox_path), "VIGIL_LOCAL_PRINT": "false"}
+    variables |= {"VIGIL_LOCAL_OUTBOX": str(chosen.outbox_path), "VIGIL_LOCAL_PRINT": "false"}
     home.mkdir()
-    return Worker(chosen, environment, home / "worker.log", "paging")
+    return Worker(chosen, variables, home / "worker.log", "paging")
 
 
 def _indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
-def _environment(bound: Settings, base: Settings) -> dict[str, str]:
+def environment(bound: Settings, base: Settings) -> dict[str, str]:
     """Environment of the worker: this process's own, and what the demo decides."""
-    environment = os.environ | {
+    variables = os.environ | {
         "VIGIL_BROKER": bound.bootstrap,
         "VIGIL_HOME": str(bound.home),
         "VIGIL_WEB_HOST": bound.web_host,
         "VIGIL_WEB_PORT": str(bound.web_port),
     }
     if bound.model_dir:
-        environment["VIGIL_MODEL_DIR"] = str(bound.model_dir.absolute())
+        variables["VIGIL_MODEL_DIR"] = str(bound.model_dir.absolute())
     elif base.mlflow_tracking_uri or (base.home / "mlflow.db").exists():
-        environment["VIGIL_MLFLOW_TRACKING_URI"] = base.tracking_uri
-    return environment
+        variables["VIGIL_MLFLOW_TRACKING_URI"] = base.tracking_uri
+    return variables
 
 
 def _keep(log: Path, base: Settings) -> Path:
@@ -353,7 +353,7 @@ def _tell(result: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _broker(base: Settings, home: Path, steps: Steps) -> Iterator[tuple[str, bool]]:
+def broker(base: Settings, home: Path, steps: Steps) -> Iterator[tuple[str, bool]]:
     """Yield the address of a broker, and whether it is the demo's own."""
     if found := base.broker or running(base.home):
         yield found, False

@@ -260,6 +260,11 @@ def _publish(chosen: Settings, site: str, records: Sequence[AnyRecord], as_json:
     if scoring is None or scoring.version.partition("+")[0] != pointer.champion:
         said = "; ".join(p.what for p in after.problems[-3:])
         raise click.ClickException(f"it was published, and no reader can apply it: {said}")
+    if store_exists(chosen.tracking_uri):
+        try:
+            _record_steps(after, chosen)
+        except ModelError as error:  # the topic decides; MLflow hears of it the next time
+            click.echo(f"MLflow was not told: {error}", err=True)
     if as_json:
         click.echo(json.dumps({"scoring": scoring.version, "pointer": _plain(pointer)}))
         return
@@ -378,6 +383,35 @@ def _from_registry(version: str, chosen: Settings) -> dict[str, bytes]:
     if fingerprint and load_files(files).version != fingerprint:
         raise ModelError(f"version {number} of the registry is not {version!r}")
     return files
+
+
+# -- track
+
+
+@model.command(epilog="Example: vigil model track --site icu-a")
+@_site
+@_json
+def track(site: str | None, as_json: bool) -> None:
+    """Bring MLflow up to date with the topic: a run for every step, the alias on what scores.
+
+    Commands that move the pointer do so themselves; a learner asks for it after a promotion.
+    """
+    chosen = settings()
+    if not store_exists(chosen.tracking_uri):
+        raise click.ClickException(f"there is no MLflow store {chosen.tracking_uri}")
+    releases = asyncio.run(read_releases(chosen, site or chosen.site))
+    new = _record_steps(releases, chosen)
+    if as_json:
+        click.echo(json.dumps({"site": releases.site, "runs": new}))
+    else:
+        click.echo(f"{len(new)} new runs" + "".join(f"\n{name}" for name in new))
+
+
+def _record_steps(releases: Releases, chosen: Settings) -> list[str]:
+    # imported here: MLflow takes seconds to load
+    from models.release_tracking import record_steps
+
+    return record_steps(releases, chosen.tracking_uri)
 
 
 # -- compare

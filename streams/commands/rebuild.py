@@ -65,7 +65,7 @@ def rebuild(application: str, forget: bool, yes: bool, as_json: bool) -> None:
         asyncio.run(_refuse_while_workers_run(chosen, app.conf.id))
     asyncio.run(_rebuild(chosen, app, again, from_now_on=application == "paging"))
     if as_json:
-        click.echo(json.dumps({"emptied": app.changelogs, "read_again": again}))
+        click.echo(json.dumps({"emptied": list(app.changelogs), "read_again": again}))
     else:
         click.echo(f"Read again from the beginning: {', '.join(again)}. Start the workers.")
 
@@ -92,7 +92,7 @@ async def _rebuild(chosen: Settings, app: VigilApp, again: list[str], *, from_no
     admin = AIOKafkaAdminClient(**chosen.kafka_client())
     try:
         await admin.start()
-        await _delete(admin, app.changelogs)
+        await _delete(admin, list(app.changelogs))
         await ensure(chosen, changelogs=app.changelogs)
         described = await admin.describe_topics(sorted(app.batched_topics))
     finally:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,6 +58,9 @@ def retrain(
     MLflow with the data's span and hash. Whether the challenger takes over is for the rule of
     promotion: see `vigil model promote`.
     """
+    # a learner that stops ends this process, and with it goes the training
+    with suppress(ValueError):  # in a thread it is for whoever runs the thread
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     chosen = settings()
     folder = out or chosen.home / "retraining" / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     made = asyncio.run(

@@ -8,10 +8,13 @@ import hashlib
 import re
 from collections.abc import Container
 
-__all__ = ["ALPHABET", "LENGTH", "find_references", "new_reference"]
+__all__ = ["ALPHABET", "LENGTH", "PAGES", "find_references", "new_reference"]
 
 ALPHABET = "23456789CFGHJMPQRVWX"
 LENGTH = 6
+#: Stands in a text before the reference of each alert that it pages. Where a text only speaks of an
+#: alert (nobody has answered it) the reference stands alone.
+PAGES = "Ref "
 
 #: What is typed for a character that looks like it.
 _READ_AS = str.maketrans("BSZ", "852")

@@ -30,6 +30,7 @@ from streams.delivery.message import (
     Outcome,
     Refused,
 )
+from streams.delivery.references import PAGES
 from streams.delivery.twilio_http import Exchange, TwilioHttp, exchange
 
 __all__ = ["Twilio"]
@@ -102,7 +103,7 @@ class Twilio:
     @property
     def _messages(self) -> Any:
         if self._client is None:  # made at the first request: it needs a running loop
-            self._http = TwilioHttp(self._base_url)
+            self._http = TwilioHttp(self._base_url, self._timeout_s)
             self._client = Client(
                 self._account, self._token.get_secret_value(), http_client=self._http
             )
@@ -134,7 +135,7 @@ class Twilio:
         """Look a message up in the list of those to its number, newest first."""
         earliest = since - _CLOCKS
         named = re.compile(
-            r"\b(" + "|".join(map(re.escape, message.references)) + r")\b", re.IGNORECASE
+            rf"\b{PAGES}(" + "|".join(map(re.escape, message.references)) + r")\b", re.IGNORECASE
         )
         exchange.set(Exchange())
         try:

@@ -148,7 +148,7 @@ async def test_a_changelog_that_is_lost_under_running_workers_is_noticed_by_who_
     first = await _half_way(trial, 46)
     async with _admin(trial) as admin:
         await _delete_changelogs(trial, admin)
-        await ensure(trial.settings, changelogs=_changelogs(trial))
+        await ensure(trial.settings, changelogs=_sizes(trial))
     other = trial.join()
 
     assert await first.exited() == 1  # the partitions that it keeps are looked at as well
@@ -188,6 +188,10 @@ def _changelogs(trial: Trial) -> list[str]:
     return [f"{_group(trial)}-{table}-changelog" for table in ("windows", "stays")]
 
 
+def _sizes(trial: Trial) -> dict[str, int]:
+    return dict.fromkeys(_changelogs(trial), trial.settings.partitions)
+
+
 @asynccontextmanager
 async def _admin(trial: Trial) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**trial.settings.kafka_client())
@@ -223,7 +227,7 @@ async def _empty_changelogs(trial: Trial, admin: AIOKafkaAdminClient) -> None:
 
 async def _fill_changelogs(trial: Trial) -> None:
     """Make them anew, longer than they were."""
-    await ensure(trial.settings, changelogs=_changelogs(trial))
+    await ensure(trial.settings, changelogs=_sizes(trial))
     async with producing(trial.settings) as producer:
         for name in _changelogs(trial):
             for partition in range(trial.settings.partitions):

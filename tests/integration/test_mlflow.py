@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from models.dataset import featurise
+from models.promotion import Verdict
 from models.publish import Published, publish
 from models.registry import ModelError, load_champion, load_model
 from models.search import matrix_of
@@ -92,8 +93,8 @@ def test_everything_in_the_store_lies_beside_it(store: tuple[str, Published]) ->
     assert not Path("mlruns").exists()
 
 
-def test_a_model_that_is_no_better_does_not_become_the_champion(
-    trained: Trained, store: tuple[str, Published]
+def test_a_model_becomes_the_champion_by_the_rule_of_promotion_and_no_other(
+    trained: Trained, store: tuple[str, Published], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri, first = store
 
@@ -101,12 +102,13 @@ def test_a_model_that_is_no_better_does_not_become_the_champion(
         row = trained.rows[0]
         return replace(trained, rows=[replace(row, report=replace(row.report, utility=utility))])
 
-    second = publish(worth(0.0), uri)
+    second = publish(worth(1.0), uri)  # of so few patients nothing can be told
     assert not second.champion
     assert second.champion_utility == pytest.approx(first.utility)
     assert load_champion(uri).version == f"1-{trained.model.version}"
-    assert not publish(worth(1.0), uri, promote=False).champion
-    third = publish(worth(1.0), uri)
+    monkeypatch.setattr("models.publish.judge", lambda evidence: Verdict(True, ("it is better",)))
+    assert not publish(trained, uri, promote=False).champion
+    third = publish(trained, uri)
     assert third.champion
     assert load_champion(uri).version.startswith(f"{third.version}-")
 

@@ -15,6 +15,7 @@ from models.lesson_sets import manifest_of, read_lesson_set
 from models.registry import SHIPPED, load_model, read_folder
 from models.release_records import LayerRecord, ModelRecord
 from models.risk import ForestModel
+from models.tracking import EXPERIMENT, connect
 from streams.releases import publish, read_releases
 from streams.topics import TopicError, catalogue, ensure, prepare
 from tests.live import producing
@@ -58,7 +59,7 @@ async def test_a_model_is_promoted_learned_on_and_rolled_back_over_the_topic(
     assert found.exit_code == 0, found.output
     layer = LayerRecord.of(
         base.forest.values + 0.5, tiers=base.tiers, site="default", version="1", champion="c1",
-        created_at=NOW, threshold=0.05, stays=50, examples=900, offset=10,
+        created_at=NOW, threshold=0.05, stays=50, examples=900,
     )  # fmt: skip
     await publish(live, [layer])
 
@@ -150,3 +151,15 @@ async def test_a_retraining_is_tracked_and_its_model_becomes_a_challenger(
     assert registered["data_hash"] == manifest_of(sets / "v1")["data_hash"]
     assert registered["data_span"].startswith("2026-01-01T")
     assert registered["champion"] is False
+
+    # and promoted: MLflow is told
+    wanted = ["--force", "--reason", "a drill", "--json"]
+    found = await shell("model", "promote", "--challenger", *wanted)
+    assert json.loads(found.stdout)["scoring"] == challenger.version
+    listed = json.loads((await shell("model", "list", "--json")).stdout)
+    assert listed["registry"][0]["champion"] is True
+    assert json.loads((await shell("model", "track", "--json")).stdout)["runs"] == []
+    with connect(settings().tracking_uri) as client:
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert runs[f"promote {challenger.version}"].data.tags["why"] == "a drill"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.simulators.twilio import TwilioSimulator
 from config.settings import Settings
 from streams.audit import check
 from streams.topics import catalogue, ensure
 from streams.whole_topic import read_whole
 from tests.live import ROOT, Worker, environment, producing, read
 from tests.paged import DOCTOR, NURSE, OPERATOR, changes, policy_file, recommendation
-from tests.simulator.twilio import TwilioSimulator
 
 pytestmark = pytest.mark.integration
 

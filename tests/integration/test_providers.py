@@ -14,6 +14,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from bench.processes import free_port
+from bench.proxy import Proxy
+from bench.simulators import twilio as simulated
+from bench.simulators.callbacks import Change
+from bench.simulators.twilio import TOKEN, Fault, TwilioSimulator
 from config.clock import from_ms, now_ms
 from config.settings import Settings
 from streams.alert_events import Acknowledgement, Receipt
@@ -28,9 +33,6 @@ from streams.delivery.message import (
     Refused,
 )
 from streams.delivery.twilio import Twilio
-from tests.simulator import twilio as simulated
-from tests.simulator.callbacks import Change
-from tests.simulator.twilio import TOKEN, Fault, TwilioSimulator
 
 NURSE = "+14155550123"
 PUBLIC = "https://vigil.example"
@@ -40,7 +42,7 @@ PAGE = Message(
     to=NURSE,
     references=("C7Q2XM",),
     subject="Urgent on W3",
-    body="W3: urgent C7Q2XM https://vigil.example/a/C7Q2XM",
+    body="W3: urgent. Ref C7Q2XM https://vigil.example/a/C7Q2XM",
     message_id="<p1@vigil.example>",
     possible_repeat=False,
 )
@@ -271,6 +273,24 @@ async def test_an_outage_of_an_hour_leaves_doubt_and_then_an_answer(
     assert twilio.pages() == {("C7Q2XM", NURSE): 1}
 
 
+async def test_a_request_that_was_given_up_does_not_arrive_when_the_network_is_back(
+    twilio: TwilioSimulator, make: Callable[..., Twilio]
+) -> None:
+    front = free_port()
+    proxy = Proxy(front, twilio.port)
+    await proxy.heal()
+    client = make(twilio_base_url=f"http://127.0.0.1:{front}")
+    assert isinstance(await client.send(PAGE), Accepted)
+    proxy.freeze()
+    assert isinstance(await client.send(PAGE), InDoubt)
+    await asyncio.sleep(0.2)
+    await proxy.heal()
+    await asyncio.sleep(0.5)
+    assert len(twilio.posts) == 1
+    assert isinstance(await client.send(PAGE), Accepted)
+    await proxy.cut()
+
+
 # -- looking a message up
 
 
@@ -289,7 +309,7 @@ async def test_find_goes_through_all_pages_of_the_list(
 ) -> None:
     client = make(page_size=2)
     for reference in ("C7Q2XM", "FGH234", "FGH235", "FGH236", "FGH237"):
-        await client.send(replace(PAGE, body=f"W3: urgent {reference}"))
+        await client.send(replace(PAGE, body=f"W3: urgent. Ref {reference}"))
     assert await client.find(PAGE, a_minute_ago()) == twilio.texts[0].sid
     lists = [request for request in twilio.requests if request.method == "GET"]
     assert len(lists) == 3
@@ -316,7 +336,16 @@ async def test_find_takes_no_message_to_another_or_of_another_alert(
 ) -> None:
     client = make()
     await client.send(replace(PAGE, to="+14155550124"))
-    await client.send(replace(PAGE, body="W3: urgent C7Q2XMX"))
+    await client.send(replace(PAGE, body="W3: urgent. Ref C7Q2XMX"))
+    assert await client.find(PAGE, a_minute_ago()) is None
+
+
+async def test_find_takes_no_message_that_only_speaks_of_the_alert(
+    twilio: TwilioSimulator, make: Callable[..., Twilio]
+) -> None:
+    client = make()
+    body = "Urgent: nobody has answered alert C7Q2XM. Ref FGH234"
+    await client.send(replace(PAGE, body=body))
     assert await client.find(PAGE, a_minute_ago()) is None
 
 
@@ -324,7 +353,7 @@ async def test_find_knows_a_bundle_by_any_of_its_references(
     twilio: TwilioSimulator, make: Callable[..., Twilio]
 ) -> None:
     client = make()
-    await client.send(replace(PAGE, body="W3: 2 urgent: FGH234, c7q2xm"))
+    await client.send(replace(PAGE, body="W3: urgent. Ref FGH234\nW3: urgent. Ref c7q2xm"))
     bundle = replace(PAGE, references=("C7Q2XM", "FGH234"))
     assert await client.find(bundle, a_minute_ago()) == twilio.texts[0].sid
     assert await client.find(PAGE, a_minute_ago()) == twilio.texts[0].sid

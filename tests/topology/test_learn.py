@@ -410,3 +410,20 @@ async def test_what_a_person_has_set_back_the_rule_does_not_promote_again(
     assert any(isinstance(record, ShadowRecord) for record in school.published())
     moves = [record.action for record in school.published() if isinstance(record, ModelPointer)]
     assert moves == ["start"]
+
+
+async def test_the_days_until_a_retraining_count_from_the_last_one_whoever_began_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    school = School(Settings(broker="nowhere:1", partitions=2, retrain_days=10))
+    asked: list[str] = []
+    await school.teach(LATER)
+    rival = _challenger("rival", 0.0, school.published()[0].created_at)  # trained until T0
+    school.releases.take(key_of(rival), rival.model_dump_json().encode(), 1000)
+    await school.teach(_example("later", 24 * 9))
+    school.start()  # a learner that begins anew does not count anew
+    monkeypatch.setattr(school.retraining, "ask", asked.append)
+    await school.teach(_example("later", 24 * 9 + 1))
+    assert not asked
+    await school.teach(_example("later", 24 * 10))
+    assert asked == ["10 days have passed"]

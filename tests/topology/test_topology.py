@@ -52,6 +52,11 @@ def test_the_registered_tables_are_those_of_the_table(nowhere: Settings, name: s
     assert set(app.tables) == {table for step in APPLICATIONS[name] for table in step.keeps}
 
 
+def test_the_table_of_lessons_has_one_changelog_partition_as_they_have(nowhere: Settings) -> None:
+    app = learning.build(nowhere, load_model(SHIPPED["context"]))  # type: ignore[arg-type]
+    assert app.changelogs == {"learning-pending-changelog": 1}
+
+
 def test_every_topic_of_the_table_is_in_the_catalogue(nowhere: Settings) -> None:
     roles = {topic.role for topic in catalogue(nowhere)}
 

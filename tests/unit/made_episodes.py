@@ -46,7 +46,7 @@ def recommendation(
 ) -> bytes:
     """Encode what the bedside would send, as far as it is looked at."""
     at = iso(T0 + round(hour * HOUR))
-    told = {
+    told: dict[str, Any] = {
         "recommendation_id": f"{patient}-{hour}",
         "patient_id": patient,
         "unit_id": unit,

@@ -559,7 +559,7 @@ def test_all_alerts_since_the_commit_are_told_again() -> None:
 
 def test_an_alert_at_the_committed_offset_is_not_committed() -> None:
     ward = Ward()
-    ward.sees(0)
+    ward.sees(0, WATCH)
     lost = ward.told(recommendation(1, URGENT)).events
     ward.committed = 1  # the first record is; the second is the next to be read
     ward.sees(2, URGENT)

@@ -1,6 +1,8 @@
 """What a layer learns: nothing before its time, nobody held out, the same after a crash."""
 
+from contextlib import nullcontext
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.cohort import held_out
-from models.learner import DueStays, LabelledStay, Learner, Rules, Snapshot, SnapshotError
+from models.learner import (
+    MOST_LEAVES,
+    DueStays,
+    LabelledStay,
+    Learner,
+    Rules,
+    Snapshot,
+    SnapshotError,
+    require_room,
+)
+from models.registry import SHIPPED, ModelError, load_model
+from models.risk import Tiers
+from models.shadow import Shadow
+from models.thresholds import Tally
 from tests.unit.made_forests import HOUR_MS, made_champion, made_labelled, made_rows
 
 pytestmark = pytest.mark.unit
@@ -214,3 +229,18 @@ def test_a_snapshot_of_another_format_is_refused() -> None:
     data = Learner(made_champion(), RULES).snapshot().encode()
     with pytest.raises(SnapshotError, match="vigil-layer/9"):
         Snapshot.decode(data.replace(b"vigil-layer/1", b"vigil-layer/9"))
+
+
+def test_the_state_of_the_largest_champion_is_a_record_that_a_broker_takes() -> None:
+    leaves = np.zeros(MOST_LEAVES)
+    snapshot = Snapshot(
+        "c" * 30, 1, 1, 1, 1, 1, 0.5, Tiers(0.1, 0.2, 0.3), leaves, leaves, leaves, Tally.empty()
+    )
+    shadows = 3 * len(Shadow("x" * 30, "c" * 30, 0).encode())
+    stays = 500 * 150  # of names as long as they may be, and ends
+    assert len(snapshot.encode()) + shadows + stays < 1_040_000
+    champion: Any = load_model(SHIPPED["context"])
+    for count, refused in ((MOST_LEAVES, False), (MOST_LEAVES + 1, True)):
+        model = replace(champion, forest=replace(champion.forest, values=np.zeros(count)))
+        with pytest.raises(ModelError, match=r"36,001 leaves") if refused else nullcontext():
+            require_room(model)

@@ -245,6 +245,17 @@ def test_readings_within_an_hour_count_as_one_hour_of_their_highest_risk() -> No
         assert getattr(fine_report, name) == pytest.approx(getattr(coarse_report, name)), name
 
 
+def test_alarms_of_one_threshold_are_worth_what_the_threshold_is_worth() -> None:
+    stays, scores = random_cohort(3)
+    plain = risk_report(stays, scores, 0.4)
+    told = risk_report(stays, scores, np.nan, alarms=[said >= 0.4 for said in scores])
+    for field in fields(RiskReport):
+        if field.name in ("threshold", "alert_threshold"):
+            assert np.isnan(getattr(told, field.name))
+        else:
+            np.testing.assert_equal(getattr(told, field.name), getattr(plain, field.name))
+
+
 def test_the_report_goes_into_json_with_null_for_what_is_not_defined() -> None:
     plain = risk_report([hourly(5)], [np.full(5, 0.1)], 0.5).to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain

@@ -81,7 +81,7 @@ def layer(version: str) -> LayerRecord:
     assert isinstance(MODEL, ForestModel)
     return LayerRecord.of(
         MODEL.forest.values, tiers=MODEL.tiers, site="default", version=version, champion="c1",
-        created_at=NOW, threshold=0.03, stays=50, examples=900, offset=10,
+        created_at=NOW, threshold=0.03, stays=50, examples=900,
     )  # fmt: skip
 
 

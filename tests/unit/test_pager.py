@@ -106,6 +106,10 @@ class Ward:
         self.pager.raised(alert, self.wall, higher=higher)
         self.go()
 
+    def census(self, hours: float) -> None:
+        self.pager.census("ICU-1", 0, hours, self.pager.now(self.wall), self.wall)
+        self.go()
+
     def answer(self, name: str, answer: Any = "accepted", by: str = "nurse") -> bool:
         known = self.pager.acknowledged(name, answer, by, self.pager.now(self.wall), self.wall)
         self.go()
@@ -252,7 +256,7 @@ def test_over_budget_alerts_are_held_back_and_operators_are_told_once_a_day(ward
 
 
 def test_a_unit_that_watches_more_patients_may_page_more(ward: Ward) -> None:
-    ward.pager.budget.census("ICU-1", 0, 240.0)
+    ward.census(720.0)
     for name in "abcd":
         ward.raise_alert(name)
         ward.go(2 * MINUTE)
@@ -280,6 +284,36 @@ def test_an_alert_that_was_paged_is_not_paged_again_when_the_risk_goes_on_rising
     ward.raise_alert("a+", patient_id="p-a", episode_ms=T0, higher=True)
     ward.go(2 * MINUTE)
     assert ward.paged() == ["nurse"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_alert_that_was_held_back_is_paged_as_soon_as_its_unit_may_page_again(
+    ward: Ward, restarted: bool
+) -> None:
+    for name in "abc":
+        ward.raise_alert(name)
+        ward.go(2 * MINUTE)
+        if name != "c":
+            ward.answer(name)
+    assert ward.paged().count("nurse") == 2
+    if restarted:
+        ward.restart()
+    ward.census(100.0)
+    assert ward.paged().count("nurse") == 2, "there is no room for one more"
+    ward.census(2400.0)
+    ward.go(2 * MINUTE)
+    assert ward.paged().count("nurse") == 3
+
+
+def test_an_alert_that_was_held_back_is_not_paged_when_its_episode_is_over(ward: Ward) -> None:
+    for name in "abc":
+        ward.raise_alert(name, episode_ms=7)
+        ward.go(2 * MINUTE)
+    ward.pager.resolved("p-c", 7, ward.wall, ward.wall)
+    paged = ward.paged().count("nurse")
+    ward.census(24_000.0)
+    ward.go(2 * MINUTE)
+    assert ward.paged().count("nurse") == paged
 
 
 def _silence(ward: Ward, ms: int) -> Quiet:
@@ -435,7 +469,7 @@ def test_a_page_under_way_when_the_worker_dies_is_asked_for_and_sent_once(
 
 
 def test_what_is_over_a_persons_limit_waits_and_goes_as_one_text(ward: Ward) -> None:
-    ward.pager.budget.census("ICU-1", 0, 2400.0)
+    ward.census(2400.0)
     for name in "abcde":
         ward.raise_alert(name)
     assert ward.paged() == ["nurse"]
@@ -446,7 +480,7 @@ def test_what_is_over_a_persons_limit_waits_and_goes_as_one_text(ward: Ward) -> 
 
 
 def test_an_outage_of_an_hour_loses_nothing_and_does_not_flood_on_return(ward: Ward) -> None:
-    ward.pager.budget.census("ICU-1", 0, 24_000.0)
+    ward.census(24_000.0)
     ward.outcome = lambda s: Busy(None, "no connection")
     for number in range(20):
         ward.raise_alert(f"a{number}")
@@ -492,3 +526,35 @@ def test_change_ids_are_the_same_when_a_change_is_told_again(ward: Ward) -> None
         each.answer("a")
     assert [c.change_id for c in ward.told] == [c.change_id for c in other.told]
     assert len({c.change_id for c in ward.told}) == len(ward.told)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_receipt_counts_for_every_page_of_a_bundle_whenever_it_comes(
+    ward: Ward, restarts: bool
+) -> None:
+    ward.census(2400.0)
+    for name in "abc":
+        ward.raise_alert(name)
+    ward.wall += MINUTE
+    (bundle,) = ward.claim()
+    assert len(bundle.pages) == 2
+    if restarts:  # and each page is asked for by itself
+        ward.restart()
+        doubts = [known for known, _, _ in ward.pager.pages.doubtful(ward.wall)]
+        ward.pager.pages.answered(doubts[0], "SM9", T0, ward.wall)
+        ward.pager.pages.receipt("SM9", "delivered", None, T0, ward.wall)
+        ward.pager.pages.answered(doubts[1], "SM9", T0, ward.wall)
+    else:
+        ward.pager.pages.receipt("SM9", "delivered", None, T0, ward.wall)
+        ward.settle(bundle, Accepted("SM9"))
+    ward.persist()
+    arrived = [c.page.page_id for c in ward.told if c.page and c.state == "delivered"]
+    assert sorted(arrived) == sorted(bundle.pages)
+
+
+def test_each_escalation_is_told_with_its_own_step(ward: Ward) -> None:
+    ward.raise_alert()
+    ward.wall += HOUR
+    ward.claim()
+    steps = [c.step for c in ward.told if c.alert.kind == "patient" and c.state == "escalated"]
+    assert steps == [1, 2]

@@ -222,3 +222,35 @@ def test_with_any_restarts_every_stay_is_learned_once_and_as_without(
     rows = [(patient, at) for patient, _, times in without for at in times]
     assert len(set(rows)) == len(rows)
     assert all(np.diff(times).min(initial=1) > 0 for _, _, times in without)
+
+
+def test_outcomes_that_come_late_are_taken_in_the_order_in_which_they_came_after_a_restart_too(
+    shelf: Shelf,
+) -> None:
+    for patient in (b"a", b"b", b"c"):
+        shelf.example(patient, 1)
+    shelf.outcome(b"c", 2)
+    shelf.example(b"z", 30)
+    taken = [stay.patient for stay in shelf.due()]
+    for patient, hour in ((b"b", 3), (b"a", 2)):
+        shelf.outcome(patient, hour)
+        taken += [stay.patient for stay in shelf.due()]
+    assert taken == [b"c", b"b", b"a"]
+    shelf.restart()
+    shelf.outcome(b"a", 2)  # and one is delivered again
+    assert [stay.patient for stay in shelf.due()] == taken
+
+
+def test_of_two_examples_within_an_hour_the_first_that_came_counts(shelf: Shelf) -> None:
+    writes: dict[bytes, bytes | None] = {}
+    border = T0 + HOUR
+    came = [border + 50 * 60_000, border + 1, border - 1]
+    assert [shelf.pending.example(b"a", at, b"x", writes) for at in came] == [True, False, True]
+    shelf.write(writes)
+    shelf.restart()
+    shelf.outcome(b"a", 3)
+    shelf.example(b"b", 20)
+    (stay,) = shelf.due()
+    assert stay.at_ms.tolist() == [border - 1, border + 50 * 60_000]
+    shelf.done([stay])
+    assert not [key for key in shelf.stored if key.startswith(b"ea")]

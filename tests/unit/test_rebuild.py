@@ -47,7 +47,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
         module: Any = ModuleType(f"streams.apps.{name}")
         module.app = SimpleNamespace(
             conf=SimpleNamespace(id=name),
-            changelogs=[f"{name}-windows-changelog"],
+            changelogs={f"{name}-windows-changelog": 4},
             batched_topics=frozenset(topics),
         )
         monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -333,7 +333,6 @@ def test_layers_of_two_champions_may_have_one_number() -> None:
     releases = reading(*GOOD, champion("c2"), layer("l1", of="c2", threshold=0.5), pointer("c2", 2))
     assert (version(releases), len(releases.layers)) == ("c2+l1", 2)
     assert not releases.problems
-    assert layer("l1", state=b"learner").learner_state() == b"learner"
 
 
 def test_a_record_holds_no_number_that_json_does_not_know() -> None:

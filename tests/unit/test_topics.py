@@ -12,7 +12,7 @@ from models.registry import SHIPPED
 from streams.commands.schemas import schemas
 from streams.commands.topology import topology
 from streams.events import Reading, Recommendation
-from streams.topics import Catalogue, catalogue
+from streams.topics import Catalogue, Difference, TopicError, catalogue, prepare
 
 pytestmark = pytest.mark.unit
 
@@ -90,6 +90,18 @@ def test_a_dead_letter_of_the_largest_record_fits_its_topic() -> None:
     largest = 1_048_588  # bytes, Kafka's default of max.message.bytes
     dead_letters = catalogue(Settings()).dead_letters
     assert int(dead_letters.config["max.message.bytes"]) > largest * 4 / 3 + 1024
+
+
+async def test_a_changelog_of_one_partition_may_have_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "learning-pending-changelog"
+
+    async def found(*_: Any, **__: Any) -> list[Difference]:
+        return [Difference(name, "partitions", "1", "4")]
+
+    monkeypatch.setattr("streams.topics.ensure", found)
+    await prepare(Settings(broker="nowhere:1"), {name: 1})
+    with pytest.raises(TopicError, match="VIGIL_PARTITIONS"):
+        await prepare(Settings(broker="nowhere:1"), {name: 2})
 
 
 def test_the_schemas_of_all_topics_are_schemas_also_of_what_is_one_of_several() -> None:

@@ -23,8 +23,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from bench.simulators.callbacks import Caller, Change, Delivered
 from streams.delivery.references import ALPHABET, LENGTH
-from tests.simulator.callbacks import Caller, Change, Delivered
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "t0ken-of-the-simulator"
@@ -106,6 +106,7 @@ class Text:
     direction: str = "outbound-api"
 
     def as_json(self) -> dict[str, Any]:
+        """As the API gives it."""
         return {
             "sid": self.sid,
             "account_sid": ACCOUNT,
@@ -174,6 +175,7 @@ class TwilioSimulator:
 
     @property
     def url(self) -> str:
+        """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -188,6 +190,7 @@ class TwilioSimulator:
 
     @property
     def posts(self) -> list[Request]:
+        """Requests to send a message, taken or not."""
         return [request for request in self.requests if request.method == "POST"]
 
     def pages(self) -> Counter[tuple[str, str]]:

@@ -1,0 +1,1 @@
+"""Providers that misbehave as the real ones do, for benches and tests."""

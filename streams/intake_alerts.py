@@ -1,0 +1,35 @@
+"""What is on `alerts.raised`, given to the pager."""
+
+from config.clock import to_ms
+from streams.alert_events import AlertRaised, AlertResolved, Census
+from tables.alert_rows import Alert
+from tables.pager import Pager
+
+__all__ = ["give"]
+
+
+def give(pager: Pager, event: AlertRaised | AlertResolved | Census, wall_ms: int) -> None:
+    """Give the pager an event.
+
+    Args:
+        pager: takes it in.
+        event: of the topic.
+        wall_ms: now.
+    """
+    if isinstance(event, AlertResolved):
+        pager.resolved(event.patient_id, to_ms(event.episode_at), to_ms(event.at), wall_ms)
+    elif isinstance(event, Census):
+        pager.census(event.unit_id, event.partition, event.patient_hours, to_ms(event.at), wall_ms)
+    else:
+        alert = Alert(
+            alert_id=event.alert_id,
+            reference="",
+            kind=event.kind,
+            tier=event.tier,
+            subject=event.subject,
+            raised_ms=to_ms(event.raised_at),
+            patient_id=event.patient_id,
+            unit_id=event.unit_id,
+            episode_ms=None if event.episode_at is None else to_ms(event.episode_at),
+        )
+        pager.raised(alert, wall_ms, higher=event.higher)
