@@ -407,7 +407,8 @@ class PageTrial:
         end = asyncio.get_running_loop().time() + seconds
         while self.ledger.states[state] < count:
             if asyncio.get_running_loop().time() > end:
-                raise BenchError(f"{dict(self.ledger.states)}:\n{self.worker.said}")
+                said = "\n".join(worker.said for worker in self.workers)
+                raise BenchError(f"only {dict(self.ledger.states)} in {seconds:.0f} s:\n{said}")
             self.revive()
             await asyncio.sleep(0.05)
 

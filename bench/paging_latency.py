@@ -1,7 +1,7 @@
 """``vigil bench paging --latency``: from a reading that crosses the line to the provider.
 
-This process is the devices and the provider, on one clock. A patient who crosses the line has one
-reading with a NEWS2 far above it, among readings of all patients, each of whom has one a second.
+This process is the devices and the provider, on one clock. A patient who crosses the line comes
+with a reading whose NEWS2 is far above it, among readings of patients who have one a second each.
 Measured is from the Kafka time of that reading to the request at the provider; in between lie the
 bedside worker, the paging worker, and every write that the broker has to acknowledge before a page
 may go out.
@@ -27,7 +27,7 @@ from bench.hospital import Hospital
 from bench.page_trial import PageTrial
 from config.clock import iso, now_ms
 from models.vitals import WIRE_NAMES, index_of
-from streams.partitions import partitions_of
+from streams.partitions import partition_of, partitions_of
 from streams.topics import Topic, catalogue
 
 __all__ = ["GOAL_MS", "measure"]
@@ -48,38 +48,37 @@ _PAGE = re.compile(r"\bRef ([A-Z0-9]{6})\b")
 _STAGES = ("bedside", "watch", "pager", "provider")
 
 
-def _values(of: Mapping[str, float]) -> dict[str, float]:
-    return {WIRE_NAMES[index_of(name)]: value for name, value in of.items()}
+def _reading(patient: str, unit: str, at_ms: int, of: Mapping[str, float]) -> bytes:
+    values = {WIRE_NAMES[index_of(name)]: value for name, value in of.items()}
+    told = {"patient_id": patient, "unit_id": unit, "observed_at": iso(at_ms), **values}
+    return json.dumps(told).encode()
 
 
 async def _send(trial: PageTrial, producer: AIOKafkaProducer, seconds: float) -> dict[str, int]:
     """Send readings at the rate; return the Kafka time of each that crossed the line."""
     topic = catalogue(trial.settings).vitals
-    names = [f"p{number:05}" for number in range(_PATIENTS)]
-    keys = [name.encode() for name in names]
+    keys = [f"p{number:05}".encode() for number in range(_PATIENTS)]
     places = partitions_of(keys, topic.partitions).tolist()
-    well, ill = (json.dumps(_values(of))[1:] for of in (_WELL, _ILL))
     crossed: dict[str, int] = {}
     every = _RATE // _ALERTS
     begun = time.perf_counter()
     for number in range(int((_WARM_UP_S + seconds) * _RATE)):
         while (wait := begun + number / _RATE - time.perf_counter()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(wait)
-        patient, turn = number % _PATIENTS, number // _PATIENTS
-        # each second others, and no patient twice
-        crosses = number % every == turn % every
-        at_ms = now_ms()
-        head = (
-            f'{{"patient_id":"{names[patient]}","unit_id":"{trial.hospital.unit(patient)}",'
-            f'"observed_at":"{iso(at_ms)}",'
-        )
-        if crosses and turn >= _WARM_UP_S:
-            crossed.setdefault(names[patient], at_ms)
+        at_ms, of = now_ms(), _WELL
+        patient = number % _PATIENTS
+        key, place = keys[patient], places[patient]
+        if number % every == 0:
+            # a new patient: a sudden change of one who was well counts as the sensor's at first
+            of, key = _ILL, f"ill-{number}".encode()
+            place = partition_of(key, topic.partitions)
+            if number >= _WARM_UP_S * _RATE:
+                crossed[key.decode()] = at_ms
         await producer.send(
             topic.name,
-            (head + (ill if crosses else well)).encode(),
-            key=keys[patient],
-            partition=places[patient],
+            _reading(key.decode(), trial.hospital.unit(number // every), at_ms, of),
+            key=key,
+            partition=place,
             timestamp_ms=at_ms,
         )
     return crossed
@@ -147,12 +146,16 @@ async def _run(place: Scratch, folder: Path, seconds: float) -> dict[str, list[i
     async with PageTrial(settings, folder, hospital, faults=False, people=False) as trial:
         trial.join("bedside")
         trial.join()
-        # both are there when the first page is
-        await trial.recommend(10, ["ignored"])
-        await trial.until("delivered", 1, _START_S)
         producer = AIOKafkaProducer(**trial.settings.kafka_client(), acks="all", linger_ms=0)
         await producer.start()
         try:
+            # both workers are there when the first page is
+            await producer.send_and_wait(
+                catalogue(trial.settings).vitals.name,
+                _reading("first", trial.hospital.unit(0), now_ms(), _ILL),
+                key=b"first",
+            )
+            await trial.until("delivered", 1, _START_S)
             with progress(unit=False) as bar:
                 bar.add_task(f"Readings at {_RATE:,}/s", total=None)
                 crossed = await _send(trial, producer, seconds)
