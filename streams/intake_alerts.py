@@ -32,4 +32,5 @@ def give(pager: Pager, event: AlertRaised | AlertResolved | Census, wall_ms: int
             unit_id=event.unit_id,
             episode_ms=None if event.episode_at is None else to_ms(event.episode_at),
         )
-        pager.raised(alert, wall_ms, higher=event.higher)
+        late_ms = 0 if event.produced_at is None else wall_ms - to_ms(event.produced_at)
+        pager.raised(alert, wall_ms, higher=event.higher, late_ms=late_ms)

@@ -102,7 +102,7 @@ class Pager:
 
     # -- what comes in
 
-    def raised(self, alert: Alert, wall_ms: int, *, higher: bool = False) -> bool:
+    def raised(self, alert: Alert, wall_ms: int, *, higher: bool = False, late_ms: int = 0) -> bool:
         """Take in an alert; tell whether it is new.
 
         Args:
@@ -111,6 +111,9 @@ class Pager:
             wall_ms: now.
             higher: the risk has risen far above that of an alert before. It is paged though the
                 budget is spent, if that one was held back; else the person knows already.
+            late_ms: wall clock since the reading came. After a lock-out nobody is paged: an episode
+                that lasts has been raised again by then, and a pager that has never run before must
+                not page for the months before it.
         """
         if alert.kind == "patient":
             self.passes(alert.raised_ms, wall_ms)
@@ -129,6 +132,10 @@ class Pager:
         if higher:
             for before in held_back:
                 self._close(before, "resolved", at_ms, detail=f"goes on as {alert.reference}")
+        lockout_ms = round(self._policy.episodes.lockout_hours * _HOUR_MS)
+        if late_ms > lockout_ms:
+            self._close(alert, "resolved", at_ms, detail="it came later than a lock-out lasts")
+            return True
         begin_ms = max(at_ms, self.now(wall_ms)) if alert.kind == "patient" else self.now(wall_ms)
         self._decide(alert, begin_ms, over_budget=higher)
         return True

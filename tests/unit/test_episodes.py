@@ -19,6 +19,7 @@ from tests.unit.made_episodes import Ward, events, policy, recommendation
 pytestmark = pytest.mark.unit
 
 WATCH, WARNING, URGENT = -2.9, -1.9, -0.9
+HIGHER = policy().budget.override_log_odds
 
 
 @pytest.fixture
@@ -223,16 +224,16 @@ def test_an_alert_of_a_new_episode_has_another_id(ward: Ward) -> None:
 
 def test_an_alert_is_raised_again_once_when_the_risk_has_risen_further(ward: Ward) -> None:
     ward.sees(0, URGENT)
-    assert ward.sees(1, URGENT + 0.69) == []
-    assert ward.sees(2, URGENT + 0.71) == ["higher urgent"]
+    assert ward.sees(1, URGENT + HIGHER - 0.01) == []
+    assert ward.sees(2, URGENT + HIGHER + 0.01) == ["higher urgent"]
     assert ward.sees(3, URGENT + 2) == []
 
 
 def test_an_alert_after_the_lock_out_may_be_raised_again_too(ward: Ward) -> None:
     ward.sees(0, URGENT)
-    ward.sees(2, URGENT + 0.8)
+    ward.sees(2, URGENT + HIGHER + 0.1)
     assert ward.sees(12, URGENT) == ["urgent"]
-    assert ward.sees(13, URGENT + 0.8) == ["higher urgent"]
+    assert ward.sees(13, URGENT + HIGHER + 0.1) == ["higher urgent"]
 
 
 def test_a_higher_tier_is_raised_as_such(ward: Ward) -> None:

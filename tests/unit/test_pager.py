@@ -101,9 +101,9 @@ class Ward:
             "kind": "patient", "tier": "urgent", "subject": "sepsis", "patient_id": f"p-{name}",
             "unit_id": "ICU-1", "episode_ms": self.wall, "raised_ms": self.wall,
         }  # fmt: skip
-        higher = given.pop("higher", False)
+        how = {name: given.pop(name) for name in ("higher", "late_ms") if name in given}
         alert = Alert(name, "", **fields | given)
-        self.pager.raised(alert, self.wall, higher=higher)
+        self.pager.raised(alert, self.wall, **how)
         self.go()
 
     def census(self, hours: float) -> None:
@@ -223,6 +223,18 @@ def test_when_the_episode_ends_nobody_else_is_called(ward: Ward) -> None:
     ward.go(HOUR)
     assert ward.paged() == ["nurse"]
     assert ward.states() == ["raised", "resolved"]
+
+
+def test_a_pager_that_starts_late_pages_for_what_is_within_a_lock_out_and_for_nothing_older(
+    ward: Ward,
+) -> None:
+    ward.raise_alert("a", late_ms=12 * HOUR)
+    ward.go(2 * MINUTE)
+    ward.raise_alert("b", late_ms=12 * HOUR + 1)
+    ward.go(2 * MINUTE)
+    assert ward.paged() == ["nurse"]
+    assert ward.told[-1].alert.alert_id == "b"
+    assert ward.told[-1].state == "resolved"
 
 
 def test_a_tier_without_an_escalation_is_on_the_boards_only(ward: Ward) -> None:
