@@ -77,6 +77,7 @@ class PagerAgent:
         self._app, self._topics, self._table = app, topics, table
         self._policy, self._providers = policy, providers
         self._turn = asyncio.Lock()
+        self._noting = 0
         self._assignment = -1
         self._pager = self._new_pager()
         self._chain = Chain()
@@ -257,13 +258,20 @@ class PagerAgent:
         )
 
     async def _note(self, change: Any) -> None:
-        """Note something that was heard of a provider, if the alerts are still ours."""
+        """Note something that was heard of a provider, if the alerts are still ours.
+
+        What is heard while the broker is waited for is told and stored in one go, by the last of
+        those that wait: else a page would wait behind two writes for each of them.
+        """
+        self._noting += 1
         try:
             async with self._turn:
+                self._noting -= 1
                 if self._is_mine:
                     await self._resume()
                     change()
-                    await self._go_on(Outbox(self._app.batch_producer))
+                    if not self._noting:
+                        await self._go_on(Outbox(self._app.batch_producer))
         except Exception as error:
             await self._app.fail(error)
 
