@@ -44,7 +44,8 @@ unit: setup ## Tests without a broker, on all cores
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --durations=10 tests/unit tests/topology
 
 integration: setup ## Tests against a real Kafka, with kills and cuts
-	$(BIN)/pytest --durations=10 tests/integration tests/faults
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --durations=15 tests/integration
+	$(BIN)/pytest --durations=10 tests/faults
 
 format: setup ## Put the code into its format
 	$(BIN)/ruff format .
