@@ -164,6 +164,7 @@ class PagerAgent:
         self._pager.advance(wall_ms)
         sendings = self._pager.pages.claim(self._pager.now(wall_ms), wall_ms)
         doubts = self._pager.pages.doubtful(wall_ms)
+        produced, self._produced = self._produced, {}  # who waits for a limit is not measured
         changes, writes = self._pager.drain()
         for change in changes:
             self._tell(change, outbox)
@@ -180,7 +181,7 @@ class PagerAgent:
             self._table.apply(0, stored)
             self._table.stored(0, delivered)
         for sending in sendings:
-            self._app.add_future(self._send(sending, self._assignment))
+            self._app.add_future(self._send(sending, self._assignment, produced))
         for known, message, since_ms in doubts:
             self._app.add_future(self._ask(known, message, since_ms))
         if changes:
@@ -217,12 +218,14 @@ class PagerAgent:
 
     # -- to and from providers
 
-    async def _send(self, sending: Sending, assignment: int) -> None:
+    async def _send(self, sending: Sending, assignment: int, produced: dict[str, int]) -> None:
         """Hand a message to its provider, and note what became of it."""
         await self._app.lease.sending()
         if assignment != self._app.consumer.assignment_number:
             return  # it is in doubt for whoever has the alerts now
-        self._measure(sending)
+        for alert in map(self._pager.alert_of, sending.pages):
+            if alert in produced:
+                metrics.paging_latency.observe(max(0, now_ms() - produced[alert]) / 1000)
         try:
             outcome = await self._providers[sending.channel].send(sending.message)
         except Exception as error:
@@ -233,12 +236,6 @@ class PagerAgent:
         await self._note(
             lambda: self._pager.pages.settled(sending, outcome, self._pager.now(wall_ms), wall_ms)
         )
-
-    def _measure(self, sending: Sending) -> None:
-        for known in sending.pages:
-            produced_ms = self._produced.pop(self._pager.alert_of(known), None)
-            if produced_ms is not None:
-                metrics.paging_latency.observe(max(0, now_ms() - produced_ms) / 1000)
 
     async def _ask(self, known: str, message: Message, since_ms: int) -> None:
         """Ask a provider whether it has a page."""

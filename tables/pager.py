@@ -238,9 +238,10 @@ class Pager:
                 heapq.heappush(self._due, (alert.due_ms, alert.alert_id))
         self.pages.restore(early, self.now(wall_ms), wall_ms)
 
-    def alert_of(self, known: str) -> str:
-        """Id of the alert that a page is of."""
-        return self._book.pages[known].alert_id
+    def alert_of(self, known: str) -> str | None:
+        """Id of the alert that a page is of; None where it is not known any more."""
+        page = self._book.pages.get(known)
+        return None if page is None else page.alert_id
 
     def counts(self) -> dict[str, int]:
         """How many alerts are open, and how many pages are in each state on the way."""
