@@ -26,6 +26,7 @@ async def test_what_is_asked_for_at_once_is_one_training_that_a_layer_can_be_lea
         while not said.exists() or len(said.read_text().splitlines()) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
     collect, retrain = map(json.loads, said.read_text().splitlines())
     assert collect == ["data", "collect", "--out", str(tmp_path / "sets")]
     assert retrain[retrain.index("--reason") + 1] == "drift of spo2; drift of logit"
@@ -50,3 +51,4 @@ async def test_mlflow_is_told_only_where_there_is_one(tmp_path: Path) -> None:
         while not said.exists() or said.read_text() != "told":  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
