@@ -8,7 +8,7 @@ is what the provider took.
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -175,11 +175,16 @@ class PageLedger:
     @property
     def under_way(self) -> int:
         """Pages whose fate is not known."""
-        return sum(
-            states[-1] in _UNDER_WAY
-            for alert in self._alerts.values()
-            for states in alert.pages.values()
-        )
+        return self._in(_UNDER_WAY)
+
+    @property
+    def in_doubt(self) -> int:
+        """Pages of which nobody knows whether the provider has them."""
+        return self._in({"in_doubt"})
+
+    def _in(self, states: Collection[str]) -> int:
+        pages = (told for alert in self._alerts.values() for told in alert.pages.values())
+        return sum(told[-1] in states for told in pages)
 
     def verdict(self, texts: Iterable[Text]) -> PageVerdict:
         """Hold what the provider took against what was due."""

@@ -96,7 +96,8 @@ class Pages:
             contact = self._policy.contacts.get(page.contact)
             if page.sending_wall_ms and contact is not None and page.channels[:1] == ["sms"]:
                 sent_ms = now - (wall_ms - page.sending_wall_ms)
-                self._throttle.note(page.contact, sent_ms, contact.limits)
+                mark = page.sending_wall_ms
+                self._throttle.note(page.contact, sent_ms, contact.limits, mark)
             if page.provider_id is not None:
                 self._of_message[page.provider_id].append(page.page_id)
             if page.state == "queued":
@@ -168,7 +169,7 @@ class Pages:
             if channel == "sms":
                 if self._throttle.allowed_at(contact, limits) > now:
                     continue
-                self._throttle.note(contact, now, limits)
+                self._throttle.note(contact, now, limits, wall_ms)
             # what may be a repeat goes by itself, so that nothing else is called one
             pages = [page for page in ready if _channel(page) == channel]
             pages = [page for page in pages if page.possible_repeat == pages[0].possible_repeat]
@@ -219,6 +220,7 @@ class Pages:
                 case Refused(code, reason):
                     self._failed(page, f"{code}: {reason}", now)
                 case Busy(_, reason):
+                    self._take_back(page)
                     self._queue(page, now, detail=reason)
                 case InDoubt(reason):
                     self._doubt(page, now, wall_ms, reason)
@@ -234,8 +236,6 @@ class Pages:
         self._refusals[channel] += 1
         if isinstance(outcome, Busy):
             pause_ms = max(pause_ms, round(1000 * (outcome.retry_after_s or 0)))
-            if channel == "sms":
-                self._throttle.take_back(sending.contact)
         self._paused_until[channel] = wall_ms + pause_ms
 
     def receipt(self, provider_id: str, status: str, code: int | None, now: int, wall: int) -> None:
@@ -292,6 +292,7 @@ class Pages:
             self._sent(page, provider_id, now, detail="the provider has it")
         elif wall_ms >= over_ms:
             self._doubtful.discard(known)
+            self._take_back(page)
             self._queue(page, now, detail="the provider does not have it")
         else:
             page.ask_wall_ms = min(over_ms, wall_ms + _ASK_MS)
@@ -316,6 +317,11 @@ class Pages:
             self._queue(page, now, detail="it cannot be told whether it has arrived")
         else:
             page.ask_wall_ms = over_ms
+
+    def _take_back(self, page: Page) -> None:
+        """Count a text for nothing that surely did not arrive: an outage uses up no limit."""
+        self._throttle.take_back(page.contact, page.sending_wall_ms)
+        page.sending_wall_ms = 0
 
     def _in_doubt(self, known: str) -> Page | None:
         page = self._book.pages.get(known)

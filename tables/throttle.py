@@ -29,7 +29,7 @@ class Throttle:
     """When each contact was last written to, in event time."""
 
     def __init__(self) -> None:
-        self._sent: dict[str, deque[int]] = defaultdict(deque)
+        self._sent: dict[str, deque[tuple[int, int]]] = defaultdict(deque)
 
     def allowed_at(self, contact: str, limits: Sequence[Limit]) -> int:
         """Event time, ms, from which a contact may be written to again; 0 = at once."""
@@ -39,18 +39,28 @@ class Throttle:
         free = 0
         for limit in limits:
             if len(sent) >= limit.texts:
-                free = max(free, sent[-limit.texts] + round(limit.minutes * _MINUTE_MS))
+                free = max(free, sent[-limit.texts][0] + round(limit.minutes * _MINUTE_MS))
         return free
 
-    def note(self, contact: str, at_ms: int, limits: Sequence[Limit]) -> None:
-        """Count a text."""
+    def note(self, contact: str, at_ms: int, limits: Sequence[Limit], mark: int) -> None:
+        """Count a text, once however many alerts are in it.
+
+        Args:
+            contact: who gets it.
+            at_ms: event time.
+            limits: of the contact.
+            mark: tells it from the contact's others.
+        """
         sent = self._sent[contact]
-        sent.append(at_ms)
+        if sent and sent[-1][1] == mark:
+            return
+        sent.append((at_ms, mark))
         most = max((limit.texts for limit in limits), default=0)
         while len(sent) > most:
             sent.popleft()
 
-    def take_back(self, contact: str) -> None:
-        """Do not count the last one: the provider has not taken it."""
-        if self._sent.get(contact):
-            self._sent[contact].pop()
+    def take_back(self, contact: str, mark: int) -> None:
+        """Do not count a text: the provider has not taken it."""
+        sent = self._sent.get(contact)
+        if sent:
+            self._sent[contact] = deque(text for text in sent if text[1] != mark)

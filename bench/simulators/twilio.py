@@ -170,6 +170,8 @@ class TwilioSimulator:
     texts: list[Text] = field(default_factory=list)
     caller: Caller = field(default_factory=lambda: Caller(ACCOUNT, TOKEN))
     port: int = 0
+    #: Held here: a request that waits for what nobody knows is taken for garbage, with a complaint.
+    _never: asyncio.Event = field(default_factory=asyncio.Event)
 
     # -- what a test asks
 
@@ -246,7 +248,7 @@ class TwilioSimulator:
             if fault.accepts:
                 answer(request, form)
             if fault.hangs:
-                await asyncio.Event().wait()
+                await self._never.wait()
             if fault.resets and request.transport is not None:
                 request.transport.abort()
             headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}

@@ -570,3 +570,38 @@ def test_each_escalation_is_told_with_its_own_step(ward: Ward) -> None:
     ward.claim()
     steps = [c.step for c in ward.told if c.alert.kind == "patient" and c.state == "escalated"]
     assert steps == [1, 2]
+
+
+def test_texts_that_did_not_arrive_in_an_outage_use_up_no_limit(ward: Ward) -> None:
+    ward.pager.budget.census("ICU-1", 0, 24_000.0)
+    ward.outcome = lambda s: InDoubt("status 503")
+    for number in range(12):  # more than 11 an hour
+        ward.raise_alert(f"a{number}")
+        ward.go(4 * MINUTE)
+    assert ward.paged().count("nurse") >= 11
+    doubts = [known for known, _, _ in ward.pager.pages.doubtful(ward.wall + MINUTE)]
+    for known in doubts:
+        ward.pager.pages.answered(known, None, ward.pager.now(ward.wall), ward.wall)
+    begun = len(ward.sent)
+    ward.outcome = lambda s: Accepted(f"SM{len(ward.sent)}")
+    ward.go()
+    assert "nurse" in ward.paged()[begun:]
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_after_a_restart_a_bundle_counts_as_one_text_and_a_refused_one_as_none(
+    ward: Ward, busy: bool
+) -> None:
+    ward.pager.budget.census("ICU-1", 0, 2400.0)
+    for name in "abcdefg":
+        ward.raise_alert(name)
+    if busy:
+        ward.outcome = lambda s: Busy(None, "429")
+    ward.go(MINUTE)
+    assert len(ward.sent[1].pages) == 6
+    ward.restart()
+    ward.outcome = lambda s: Accepted(f"SM{len(ward.sent)}")
+    ward.raise_alert("h")
+    begun = len(ward.sent)
+    ward.go(0 if busy else MINUTE)
+    assert "nurse" in ward.paged()[begun - int(busy) :]
