@@ -573,7 +573,7 @@ def test_each_escalation_is_told_with_its_own_step(ward: Ward) -> None:
 
 
 def test_texts_that_did_not_arrive_in_an_outage_use_up_no_limit(ward: Ward) -> None:
-    ward.pager.budget.census("ICU-1", 0, 24_000.0)
+    ward.census(24_000.0)
     ward.outcome = lambda s: InDoubt("status 503")
     for number in range(12):  # more than 11 an hour
         ward.raise_alert(f"a{number}")
@@ -592,7 +592,7 @@ def test_texts_that_did_not_arrive_in_an_outage_use_up_no_limit(ward: Ward) -> N
 def test_after_a_restart_a_bundle_counts_as_one_text_and_a_refused_one_as_none(
     ward: Ward, busy: bool
 ) -> None:
-    ward.pager.budget.census("ICU-1", 0, 2400.0)
+    ward.census(2400.0)
     for name in "abcdefg":
         ward.raise_alert(name)
     if busy:
