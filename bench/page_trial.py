@@ -416,15 +416,15 @@ class PageTrial:
         """Wait for what is still to come, and hold it against what was due.
 
         Args:
-            seconds: that it may take at most.
+            seconds: that it may take at most, before that time passes and after.
             hours: event time that passes, so that nothing is left to be escalated.
         """
-        end = asyncio.get_running_loop().time() + seconds
+        loop = asyncio.get_running_loop()
         await self.recommend(0)  # the last ones who get better
-        await self._quiescent(end, due=False)
+        await self._quiescent(loop.time() + seconds, due=False)
         if hours:
             await self.move_on(round(hours * _HOUR_MS))
-        await self._quiescent(end, due=True)
+        await self._quiescent(loop.time() + seconds, due=True)
         found = self.ledger.verdict(self.twilio.texts)
         entries = await self._audit()
         found.audit_breaks = len(check((entry.offset, entry.value) for entry in entries)[1])
