@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from faust.types import TP
@@ -51,6 +52,8 @@ log = logging.getLogger(__name__)
 
 #: How often it is looked what is due: escalations are exact to the second.
 _LOOK_AGAIN_S = 0.25
+#: After an assignment, for so long nothing is done that is due until all that has come is read.
+_READ_WITHIN_S = 10.0
 #: A provider that has a message shows it under a time that its own clock gave.
 _CLOCKS_DIFFER_MS = 10 * 60_000
 
@@ -79,6 +82,9 @@ class PagerAgent:
         self._turn = asyncio.Lock()
         self._noting = 0
         self._assignment = -1
+        self._unread: dict[TP, int] = {}
+        self._read_to: dict[TP, int] = {}
+        self._read_by = 0.0
         self._pager = self._new_pager()
         self._chain = Chain()
         self._produced: dict[str, int] = {}
@@ -117,6 +123,7 @@ class PagerAgent:
                     self._read(record)
                 except ValueError as error:
                     dead_letter(self._app, self._topics, outbox, record, _reason(error))
+            self._read_to[batch.tp] = batch.end
             if await self._go_on(outbox):
                 Work(event).done()
                 report_lag(self._app, batch.tp, batch.end)
@@ -128,7 +135,9 @@ class PagerAgent:
         elif record.topic == topics.alerts_acknowledged.name:
             ack = Acknowledgement.model_validate_json(record.value or b"")
             at_ms = to_ms(ack.at)
-            if not self._pager.acknowledged(ack.alert, ack.answer, ack.by, at_ms, wall_ms):
+            if not self._pager.acknowledged(
+                ack.alert, ack.answer, ack.by, at_ms, wall_ms, ack.answer_id
+            ):
                 raise ValueError("there is no such alert, or it is over for long")
         elif record.topic == topics.alerts_silences.name:
             self._silence(record, wall_ms)
@@ -161,9 +170,12 @@ class PagerAgent:
         """Tell and store what has changed, then act; False where a rebalance came first."""
         await self._resume()
         wall_ms = now_ms()
+        self._pager.waits = not self._has_read_all()
         self._pager.advance(wall_ms)
-        sendings = self._pager.pages.claim(self._pager.now(wall_ms), wall_ms)
-        doubts = self._pager.pages.doubtful(wall_ms)
+        sendings, doubts = [], []
+        if not self._pager.waits:
+            sendings = self._pager.pages.claim(self._pager.now(wall_ms), wall_ms)
+            doubts = self._pager.pages.doubtful(wall_ms)
         produced, self._produced = self._produced, {}  # who waits for a limit is not measured
         changes, writes = self._pager.drain()
         for change in changes:
@@ -174,10 +186,10 @@ class PagerAgent:
         stored = list(writes.items())
         self._table.announce(0, stored, outbox)
         delivered = await finish(self._app, await outbox.hand_over())
-        if delivered is None:
+        if delivered is None or not self._is_same:
             self._assignment = -1
             return False
-        if stored and self._is_mine:
+        if stored:
             self._table.apply(0, stored)
             self._table.stored(0, delivered)
         for sending in sendings:
@@ -220,7 +232,8 @@ class PagerAgent:
 
     async def _send(self, sending: Sending, assignment: int, produced: dict[str, int]) -> None:
         """Hand a message to its provider, and note what became of it."""
-        await self._app.lease.sending()
+        while assignment == self._app.consumer.assignment_number and not self._is_mine:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_AGAIN_S)
         if assignment != self._app.consumer.assignment_number:
             return  # it is in doubt for whoever has the alerts now
         for alert in map(self._pager.alert_of, sending.pages):
@@ -242,8 +255,10 @@ class PagerAgent:
         since = from_ms(since_ms - _CLOCKS_DIFFER_MS)
         try:
             provider_id = await self._providers[message.channel].find(message, since)
-        except FindError as error:
-            log.warning("a page stays in doubt: %s", error)
+        except Exception as error:
+            # an answer that is none is no reason to stop paging
+            said = str(error) if isinstance(error, FindError) else type(error).__name__
+            log.warning("a page stays in doubt: %s", said)
             await self._note(
                 lambda: self._pager.pages.untold(known, self._pager.now(now_ms()), now_ms())
             )
@@ -264,11 +279,15 @@ class PagerAgent:
         try:
             async with self._turn:
                 self._noting -= 1
+                # While the lease is away nothing can be stored, but what was heard is not to be
+                # heard again: it is kept, and stored when the lease is back, or lost with it.
                 if self._is_mine:
                     await self._resume()
-                    change()
-                    if not self._noting:
-                        await self._go_on(Outbox(self._app.batch_producer))
+                elif not self._is_same:
+                    return
+                change()
+                if self._is_mine and not self._noting:
+                    await self._go_on(Outbox(self._app.batch_producer))
         except Exception as error:
             await self._app.fail(error)
 
@@ -282,6 +301,31 @@ class PagerAgent:
             place in self._app.consumer.assignment() and self._app.ready and self._app.lease.sends
         )
 
+    @property
+    def _is_same(self) -> bool:
+        """Whether what is in memory is still of this assignment."""
+        place = TP(self._topics.alerts_raised.name, 0)
+        return (
+            self._assignment == self._app.consumer.assignment_number
+            and place in self._app.consumer.assignment()
+        )
+
+    def _has_read_all(self) -> bool:
+        """Whether what came before the assignment is read, or has been waited for long enough.
+
+        Somebody may have accepted while nobody paged: the next person is not to be called for it.
+        """
+        if self._unread and monotonic() < self._read_by:
+            consumer = self._app.consumer
+            self._unread = {
+                tp: end
+                for tp, end in self._unread.items()
+                if not consumer.handled(tp, end, self._read_to.get(tp, 0))
+            }
+            return not self._unread
+        self._unread = {}
+        return True
+
     async def _resume(self) -> None:
         """After an assignment, go on from what is stored."""
         number = self._app.consumer.assignment_number
@@ -290,6 +334,11 @@ class PagerAgent:
         self._pager = self._new_pager()
         self._pager.restore(self._table.scan(0), now_ms())
         self._chain = Chain(await newest(self._app.settings, self._topics.audit.name))
+        topics = self._topics
+        inbox = (topics.alerts_raised, topics.alerts_acknowledged, topics.alerts_silences)
+        places = [TP(topic.name, 0) for topic in (*inbox, topics.delivery_receipts)]
+        self._unread = {tp: await self._app.consumer.end_offset(tp) for tp in places}
+        self._read_to, self._read_by = {}, monotonic() + _READ_WITHIN_S
         self._assignment = number
 
     def _new_pager(self) -> Pager:

@@ -5,9 +5,10 @@ Words are those of IHE's alert communication profile (PCD ACM) where it has one:
 accepted, declined, escalated.
 """
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, RootModel
+from pydantic import AfterValidator, AwareDatetime, Field, RootModel
 
 from streams.events import Event, PatientId
 
@@ -24,6 +25,16 @@ __all__ = [
     "Receipt",
     "Silence",
 ]
+
+
+def _of_our_time(moment: datetime) -> datetime:
+    """Keep out what no clock says: some programs write the year 1 or 9999 for "none"."""
+    if not 1970 < moment.year < 2200:
+        raise ValueError("the year is not between 1971 and 2199")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
 
 PagedTier = Literal["watch", "warning", "urgent"]
 
@@ -57,9 +68,9 @@ class AlertRaised(Event):
     subject: str = Field(description="What it is about, in a few words without a patient.")
     patient_id: PatientId | None = None
     unit_id: str | None = Field(None, max_length=128)
-    episode_at: AwareDatetime | None = Field(None, description="Begin of the patient's episode.")
-    raised_at: AwareDatetime = Field(description="Event time of what crossed the line.")
-    produced_at: AwareDatetime | None = Field(
+    episode_at: Moment | None = Field(None, description="Begin of the patient's episode.")
+    raised_at: Moment = Field(description="Event time of what crossed the line.")
+    produced_at: Moment | None = Field(
         None, description="Kafka time of the reading that did, to measure the way to the pager."
     )
     risk: float | None = None
@@ -79,8 +90,8 @@ class AlertResolved(Event):
 
     type: Literal["resolved"] = "resolved"
     patient_id: PatientId
-    episode_at: AwareDatetime
-    at: AwareDatetime = Field(description="Event time.")
+    episode_at: Moment
+    at: Moment = Field(description="Event time.")
 
 
 class Census(Event):
@@ -90,7 +101,7 @@ class Census(Event):
     unit_id: str | None
     partition: int = Field(ge=0, description="Of the recommendations that it was counted on.")
     patient_hours: float = Field(ge=0, description="Since the beginning: it only grows.")
-    at: AwareDatetime = Field(description="Event time.")
+    at: Moment = Field(description="Event time.")
 
 
 class RaisedEvent(
@@ -105,8 +116,11 @@ class Acknowledgement(Event):
     alert: str = Field(max_length=64, description="The alert's id, or its reference.")
     answer: Literal["accepted", "declined", "escalated"]
     by: str = Field(max_length=128, description="Contact of the alert policy, or who else.")
-    at: AwareDatetime
+    at: Moment
     channel: Literal["sms", "command", "topic"] = "topic"
+    answer_id: str | None = Field(
+        None, max_length=64, description="The same answer again has the same; null = by all above."
+    )
 
 
 class Receipt(Event):
@@ -116,7 +130,7 @@ class Receipt(Event):
     provider_id: str = Field(max_length=64, description="The provider's id of the message.")
     status: Literal["queued", "sending", "sent", "delivered", "undelivered", "failed"]
     error_code: int | None = None
-    at: AwareDatetime
+    at: Moment
 
 
 class Silence(Event):
@@ -126,8 +140,8 @@ class Silence(Event):
     kind: Literal["patient", "operations"] | None = Field(None, description="null = both.")
     unit_id: str | None = Field(None, max_length=128, description="null = everywhere.")
     tiers: list[PagedTier] = Field(default_factory=list, description="Empty = all but urgent.")
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
+    starts_at: Moment
+    ends_at: Moment
     by: str = Field(max_length=128)
     reason: str = Field(max_length=500)
 
@@ -141,7 +155,7 @@ class AlertChange(Event):
     kind: Literal["patient", "operations"]
     tier: PagedTier
     state: AlertState
-    at: AwareDatetime = Field(description="Event time.")
+    at: Moment = Field(description="Event time.")
     subject: str
     patient_id: PatientId | None = None
     unit_id: str | None = None
@@ -161,7 +175,7 @@ class AuditEntry(Event):
     change_id: str
     alert_id: str
     state: AlertState
-    at: AwareDatetime
+    at: Moment
     contact: str | None = None
     content: str = Field(description="SHA-256 of the change as it went out on `alerts`.")
     previous: str = Field(description="Hash of the entry before; zeros for the first.")

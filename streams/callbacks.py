@@ -115,6 +115,8 @@ def serve_callbacks(app: VigilApp, topics: Catalogue, policy: Policy) -> None:
                 # to somebody who has opted out, or is nobody, nothing is said
                 silent = found.kind in ("opted_out", "opted_in", "unknown_sender")
                 return _twiml(None if silent else found.text)
+            # the time is of the call; one that is made again is known by the message
+            found = found.model_copy(update={"answer_id": form.get("MessageSid")})
             await app.batch_producer.send_and_wait(
                 topics.alerts_acknowledged.name,
                 found.model_dump_json().encode(),
@@ -144,9 +146,9 @@ def opted_out(contact: str, message_id: str, policy: Policy) -> AlertRaised:
 
 #: Without the reference: a text that has it could be taken for the page.
 _THANKS: dict[str, str] = {
-    "accepted": "Accepted. Thank you.",
-    "declined": "Declined. The next person is called.",
-    "escalated": "Passed on. The next person is called.",
+    "accepted": "Received: you accept. Thank you.",
+    "declined": "Received: you decline. The next person is called.",
+    "escalated": "Received: you pass it on. The next person is called.",
 }
 
 

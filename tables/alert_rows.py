@@ -51,6 +51,7 @@ class Alert(msgspec.Struct, array_like=True):
         due_ms: event time at which something is next to be done by itself.
         changes: how many changes were told; numbers their ids.
         answers: those that were taken, so that one delivered again is known.
+        declined: who has declined.
     """
 
     alert_id: str
@@ -67,6 +68,7 @@ class Alert(msgspec.Struct, array_like=True):
     due_ms: int | None = None
     changes: int = 0
     answers: list[str] = []
+    declined: list[str] = []
 
     @property
     def is_open(self) -> bool:
@@ -89,6 +91,7 @@ class Page(msgspec.Struct, array_like=True):
         attempts: requests that were begun.
         retry_wall_ms: wall clock before which nothing is sent again.
         sending_wall_ms: wall clock when the last request was begun.
+        doubt_wall_ms: wall clock since when it is in doubt.
         ask_wall_ms: wall clock when the provider is next asked whether it has the page.
         provider_id: the provider's id of the message that carried it.
         possible_repeat: whether the person may have got it before.
@@ -108,6 +111,7 @@ class Page(msgspec.Struct, array_like=True):
     ask_wall_ms: int = 0
     provider_id: str | None = None
     possible_repeat: bool = False
+    doubt_wall_ms: int = 0
 
 
 class Early(msgspec.Struct, array_like=True):

@@ -77,7 +77,9 @@ class Budget:
             at_ms: event time.
         """
         known = self._unit(unit)
-        more = hours - known.hours.get(partition, 0.0)
+        before = known.hours.get(partition, 0.0)
+        # the count began anew: the table that it stands in was made again
+        more = hours if hours < before / 2 else hours - before
         if more > 0:
             known.hours[partition] = hours
             self._day(known, at_ms).hours += more

@@ -205,8 +205,8 @@ _read_unit = msgspec.msgpack.Decoder(tuple[int, int, int]).decode
 def _state(stored: bytes) -> bytes:
     if stored[:1] != _VERSION:
         raise ValueError(
-            "the table of episodes was written by another release: go back to it, or delete the "
-            "table's changelog to begin anew"
+            "the table of episodes was written by another release: go back to it, or begin anew "
+            "with `vigil rebuild paging`"
         )
     return stored[1:]
 

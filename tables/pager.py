@@ -50,11 +50,13 @@ class Pager:
     Args:
         policy: who is paged.
         link: for the texts, with ``{reference}`` in it; None = no link.
-        grace_ms: wall clock after a request; a provider that does not have it by then never will.
+        grace_ms: wall clock in doubt; a provider that does not have it by then never will.
 
     Attributes:
         pages: on their way to people.
         budget: of alerts, by unit and tier.
+        waits: whether what is due is left alone: after a downtime, until answers are read that have
+            come meanwhile.
     """
 
     def __init__(self, policy: Policy, *, link: str | None = None, grace_ms: int = 15_000) -> None:
@@ -66,6 +68,7 @@ class Pager:
         self._silences: dict[str, Quiet] = {}
         self._due: list[tuple[int, str]] = []
         self._swept_ms = 0
+        self.waits = False
         self._held_back: dict[str | None, list[str]] = defaultdict(list)
 
     # -- time
@@ -77,7 +80,11 @@ class Pager:
         return self._clock.event_ms + max(0, wall_ms - self._clock.wall_ms)
 
     def passes(self, event_ms: int, wall_ms: int) -> None:
-        """Note the event time of a record; what was due by then is done first."""
+        """Note the event time of a record; what was due by then is done first.
+
+        A device whose clock is fast moves nobody's time on beyond the wall clock.
+        """
+        event_ms = min(event_ms, wall_ms)
         if self._clock is None or event_ms > self.now(wall_ms):
             self._clock = Clock(event_ms, wall_ms)
             self._book.touch(self._clock)
@@ -85,6 +92,8 @@ class Pager:
 
     def advance(self, wall_ms: int) -> None:
         """Do what is due by event time, each thing at its own time."""
+        if self.waits:
+            return
         now = self.now(wall_ms)
         while self._due and self._due[0][0] <= now:
             due_ms, alert_id = heapq.heappop(self._due)
@@ -168,6 +177,7 @@ class Pager:
         by: str,
         at_ms: int,
         wall_ms: int,
+        answer_id: str | None = None,
     ) -> bool:
         """Take in a person's answer; tell whether there is such an alert.
 
@@ -175,19 +185,22 @@ class Pager:
             name: the alert's id or reference.
             answer: accepted ends the escalation; declined and escalated call the next step.
             by: who.
-            at_ms: when; an answer that is delivered again is known by it.
+            at_ms: when.
             wall_ms: now.
+            answer_id: an answer that is delivered again is known by it; without one, by all above.
         """
         alert = self._book.find(name)
         if alert is None:
             return False
-        mark = f"{answer}/{by}/{at_ms}"
+        mark = answer_id or f"{answer}/{by}/{at_ms}"
         if mark in alert.answers or not alert.is_open:
             return True
         alert.answers = [*alert.answers, mark]
         if answer == "accepted":
             self._close(alert, "accepted", at_ms, by=by)
         else:
+            if answer == "declined":
+                alert.declined = [*alert.declined, by]
             self._book.change(alert, answer, at_ms, by=by)
             if alert.state == "raised" and alert.step >= 0:
                 self._step(alert, alert.step + 1, self.now(wall_ms))
@@ -311,16 +324,25 @@ class Pager:
             self._operations(f"unanswered/{alert.alert_id}", "urgent", subject, at_ms)
 
     def _may_answer(self, alert: Alert, people: list[str]) -> bool:
-        """Whether one of these people has the page already, or may still get it."""
-        pages = [self._book.pages.get(page_id(alert.alert_id, who)) for who in people]
+        """Whether one of these people has the page already, or may still get it, and may come."""
+        pages = [
+            self._book.pages.get(page_id(alert.alert_id, who))
+            for who in people
+            if who not in alert.declined
+        ]
         return any(page is not None and page.state != "failed" for page in pages)
 
     def _unreachable(self, alert: Alert, at_ms: int) -> None:
-        """A page has failed for good: where all of the step have, the next step begins at once."""
-        if alert.state != "raised" or alert.step < 0:
+        """A page has failed for good: where nobody of the step is left, the next begins at once."""
+        escalation = self._policy.escalation(_kind(alert), alert.unit_id, _tier(alert))
+        if alert.state != "raised" or alert.step < 0 or escalation is None:
             return
         pages = [self._book.pages[known] for known in self._book.pages_of[alert.alert_id]]
-        if all(page.state == "failed" for page in pages if page.step == alert.step):
+        people = {page.contact for page in pages if page.step == alert.step}
+        if alert.step < len(escalation.steps):
+            for name in escalation.steps[alert.step].notify:
+                people.update(self._policy.on_call(name, from_ms(at_ms)))
+        if not self._may_answer(alert, sorted(people)):
             self._step(alert, alert.step + 1, at_ms)
 
     def _tell_of_budget(self, alert: Alert, at_ms: int) -> None:

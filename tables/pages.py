@@ -40,6 +40,8 @@ __all__ = ["Pages", "Sending", "page_id"]
 _ASK_MS, _ASK_MOST_MS = 2_000, 30_000
 #: Wall clock, ms: the first and the longest pause of a provider that takes nothing.
 _PAUSE_MS, _PAUSE_MOST_MS = 1_000, 60_000
+#: Wall clock, ms: however long a provider asks to be left alone. People wait.
+_RETRY_MOST_S = 600.0
 _DAY_MS = 86_400_000
 
 
@@ -66,7 +68,7 @@ class Pages:
         policy: addresses, quiet hours and limits.
         failed: is told an alert, one page of which can never arrive, and the event time.
         link: for the texts, with ``{reference}`` in it; None = no link.
-        grace_ms: wall clock after a request; a provider that does not have it by then never will.
+        grace_ms: wall clock in doubt; a provider that does not have it by then never will.
     """
 
     def __init__(
@@ -221,6 +223,8 @@ class Pages:
                     self._failed(page, f"{code}: {reason}", now)
                 case Busy(_, reason):
                     self._take_back(page)
+                    # others come first: it may be this person's mailbox that is full
+                    page.retry_wall_ms = self._paused_until[sending.channel] + _PAUSE_MS
                     self._queue(page, now, detail=reason)
                 case InDoubt(reason):
                     self._doubt(page, now, wall_ms, reason)
@@ -235,7 +239,7 @@ class Pages:
         pause_ms = min(_PAUSE_MOST_MS, _PAUSE_MS << min(self._refusals[channel], 10))
         self._refusals[channel] += 1
         if isinstance(outcome, Busy):
-            pause_ms = max(pause_ms, round(1000 * (outcome.retry_after_s or 0)))
+            pause_ms = max(pause_ms, round(1000 * min(outcome.retry_after_s or 0, _RETRY_MOST_S)))
         self._paused_until[channel] = wall_ms + pause_ms
 
     def receipt(self, provider_id: str, status: str, code: int | None, now: int, wall: int) -> None:
@@ -286,7 +290,7 @@ class Pages:
             return
         self._refusals.pop(_channel(page), None)
         self._paused_until.pop(_channel(page), None)
-        over_ms = page.sending_wall_ms + self._grace_ms
+        over_ms = page.doubt_wall_ms + self._grace_ms
         if provider_id is not None:
             self._doubtful.discard(known)
             self._sent(page, provider_id, now, detail="the provider has it")
@@ -307,9 +311,9 @@ class Pages:
         page = self._in_doubt(known)
         if page is None:
             return
-        over_ms = page.sending_wall_ms + self._grace_ms
+        over_ms = page.doubt_wall_ms + self._grace_ms
         if page.channels[0] != "email":
-            waited_ms = wall_ms - page.sending_wall_ms
+            waited_ms = wall_ms - page.doubt_wall_ms
             page.ask_wall_ms = wall_ms + min(max(waited_ms, _ASK_MS), _ASK_MOST_MS)
         elif wall_ms >= over_ms:
             self._doubtful.discard(known)
@@ -351,7 +355,7 @@ class Pages:
             self._arrived(page, "delivered", None, at_ms)
 
     def _doubt(self, page: Page, at_ms: int, wall_ms: int, reason: str) -> None:
-        page.state, page.ask_wall_ms = "in_doubt", wall_ms
+        page.state, page.ask_wall_ms, page.doubt_wall_ms = "in_doubt", wall_ms, wall_ms
         self._doubtful.add(page.page_id)
         self._book.change(self._alert(page), "in_doubt", at_ms, page=page, detail=reason)
 

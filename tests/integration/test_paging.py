@@ -60,7 +60,7 @@ async def test_a_nurse_gets_one_text_accepts_it_by_reply_and_the_audit_holds(
     answer = await twilio.reply(
         NURSE, f"ack {told[0].reference}", f"{ward.public_url}/twilio/reply"
     )
-    assert "Accepted" in answer.answer
+    assert "you accept" in answer.answer
     told = await changes(ward, ["accepted"], worker)
     assert told[-1].contact == "nurse"
     entries = await read_whole(ward, catalogue(ward).audit.name)

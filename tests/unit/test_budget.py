@@ -55,7 +55,7 @@ def test_the_time_watched_is_the_sum_over_the_partitions() -> None:
 
 def test_a_census_that_comes_late_or_again_changes_nothing() -> None:
     found = budget()
-    for hours in (50 * 24, 10 * 24, 50 * 24):
+    for hours in (50 * 24, 45 * 24, 50 * 24):
         found.census("icu", 0, hours, 0)
     assert found.patient_days("icu") == 50
 
@@ -150,3 +150,11 @@ def test_what_comes_later_than_the_window_is_of_its_oldest_day() -> None:
     found.census("icu", 0, 1, 30 * DAY_MS)
     found.spend("icu", "urgent", 0)
     assert found.spent("icu", "urgent") == 1
+
+
+def test_a_count_that_begins_anew_goes_on_from_there() -> None:
+    found = budget()
+    found.census("icu", 0, 50 * 24, 0)
+    found.census("icu", 0, 24, 0)
+    found.census("icu", 0, 10 * 24, 0)
+    assert found.patient_days("icu") == 60

@@ -173,10 +173,87 @@ def test_when_nobody_has_answered_operators_hear_of_it_without_the_patient(ward:
 
 
 def test_event_time_alone_brings_the_escalation_on(ward: Ward) -> None:
-    ward.raise_alert()
-    ward.pager.passes(T0 + 300_000, ward.wall)
+    ward.raise_alert(raised_ms=T0 - HOUR)
+    ward.pager.passes(T0 - HOUR + 300_000, ward.wall)
     ward.go()
     assert ward.paged() == ["nurse", "doctor"]
+
+
+def test_a_device_whose_clock_is_fast_escalates_nobodys_alert(ward: Ward) -> None:
+    ward.raise_alert("a")
+    ward.wall += 1_000
+    ward.raise_alert("b", raised_ms=ward.wall + 300_000)
+    assert "doctor" not in ward.paged()
+
+
+def test_after_a_downtime_nobody_is_called_before_the_answers_are_read(ward: Ward) -> None:
+    ward.raise_alert()
+    ward.wall += HOUR
+    ward.restart()
+    ward.pager.waits = True
+    ward.pager.passes(ward.wall, ward.wall)
+    ward.pager.acknowledged("a", "accepted", "nurse", ward.wall, ward.wall)
+    ward.pager.waits = False
+    ward.go(HOUR)
+    assert ward.paged() == ["nurse"]
+
+
+def test_a_full_mailbox_holds_up_nobody_elses_mail(ward: Ward) -> None:
+    full = "nurse"
+    ward.outcome = lambda s: Busy(None, "452") if s.contact == full else Accepted("x")
+    ward.raise_alert("a")
+    for _ in range(700):
+        ward.go(1_000)
+    assert {"doctor", "head"} <= set(ward.paged())
+    assert ward.states("doctor")[-1] == "sent"
+
+
+def test_however_long_a_provider_asks_to_be_left_alone_it_is_tried_within_ten_minutes(
+    ward: Ward,
+) -> None:
+    ward.outcome = lambda s: Busy(1e300, "429")
+    ward.raise_alert()
+    ward.outcome = lambda s: Accepted("x")
+    ward.go(601_000)
+    assert ward.states("nurse")[-1] == "sent"
+
+
+def test_an_answer_is_known_by_its_id_whenever_it_comes(ward: Ward) -> None:
+    ward.raise_alert()
+    for seconds in (1, 2):
+        at_ms = ward.wall + seconds
+        ward.pager.acknowledged("a", "declined", "nurse", at_ms, ward.wall, "SM1")
+        ward.go()
+    assert ward.paged() == ["nurse", "doctor"]
+
+
+def test_a_step_that_waits_for_somebody_of_an_earlier_one_is_not_cut_short(policy: Policy) -> None:
+    again = parse_policy(
+        POLICY.replace(
+            "notify: [nurse], channels: [sms, email]", "notify: [nurse, doctor], channels: [sms]"
+        )
+    )
+    ward = Ward(again)
+    ward.raise_alert()
+    ward.go(300_000)  # now the doctor's step, who has the page already
+    nurses = next(s for s in ward.sent if s.contact == "nurse")
+    sid = ward.pager._book.pages[nurses.pages[0]].provider_id or ""
+    ward.pager.pages.receipt(sid, "undelivered", 30003, T0, ward.wall)
+    ward.go(299_000)
+    assert "head" not in ward.paged()
+    ward.go(1_000)
+    assert "head" in ward.paged()
+
+
+def test_who_has_declined_is_not_waited_for(ward: Ward) -> None:
+    again = Ward(
+        parse_policy(
+            POLICY.replace("{after_s: 300, notify: [doctor]", "{after_s: 300, notify: [nurse]")
+        )
+    )
+    again.raise_alert()
+    again.answer("a", "declined")
+    assert again.paged() == ["nurse", "head"]
 
 
 def test_a_feed_that_has_stopped_stops_no_escalation(ward: Ward) -> None:
@@ -505,7 +582,7 @@ def test_an_outage_of_an_hour_loses_nothing_and_does_not_flood_on_return(ward: W
     texts = [s for s in ward.sent[tried:] if s.channel == "sms"]
     told = [(s.contact, ref) for s in texts for ref in s.message.references]
     assert len(told) == len(set(told))
-    assert {ref for who, ref in told if who == "nurse"} | set() == {
+    assert {ref for who, ref in told if who == "nurse"} == {
         a.reference for a in ward.pager._book.alerts.values() if a.kind == "patient"
     }
     assert len([s for s in texts if s.contact == "nurse"]) <= 3
