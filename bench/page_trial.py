@@ -361,9 +361,9 @@ class PageTrial:
         for reference in references(text):
             fate = await self._known(reference)
             if fate == "accepts" or (fate == "passes_on" and not who.startswith("nurse")):
-                await self._reply(text.to, f"ack {reference}", "Accepted")
+                await self._reply(text.to, f"ack {reference}", "you accept")
             elif fate == "passes_on":
-                await self._reply(text.to, f"esc {reference}", "Passed")
+                await self._reply(text.to, f"esc {reference}", "pass it on")
 
     async def _known(self, reference: str) -> Fate | None:
         while True:

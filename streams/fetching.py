@@ -17,7 +17,12 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.fetcher import FetchResult
-from aiokafka.errors import IllegalGenerationError, KafkaError, UnknownMemberIdError
+from aiokafka.errors import (
+    IllegalGenerationError,
+    KafkaConnectionError,
+    KafkaError,
+    UnknownMemberIdError,
+)
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 from aiokafka.protocol.offset import OffsetRequest
 from faust.transport.consumer import ensure_TP
@@ -108,7 +113,10 @@ async def _send(send: Any, node: int, request: Any, *, group: Any = ConnectionGr
     """
     if isinstance(request, OffsetRequest):
         group = ConnectionGroup.COORDINATION
-    return await send(node, request, group=group)
+    try:
+        return await send(node, request, group=group)
+    except RuntimeError as error:  # what uvloop says of a connection that was closed a moment ago
+        raise KafkaConnectionError(str(error)) from error
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):

@@ -38,7 +38,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import ConnectionGroup
 from aiokafka.conn import CloseReason
-from aiokafka.errors import KafkaError, NodeNotReadyError
+from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 from aiokafka.protocol.produce import ProduceRequest
 from faust.transport.drivers import aiokafka as driver
 
@@ -168,7 +168,10 @@ class Gate:
             else:
                 raise NodeNotReadyError(f"node {node} is not there")
             self._watch()
-        return await self._send(node, request, group=group)
+        try:
+            return await self._send(node, request, group=group)
+        except RuntimeError as error:  # what uvloop says of a connection closed a moment ago
+            raise KafkaConnectionError(str(error)) from error
 
     def cut(self) -> None:
         """Reset connections that a produce request is on."""
@@ -198,7 +201,8 @@ class Gate:
         return connection
 
     def _bind(self, connection: Any) -> None:
-        if not connection.connected():
+        # closed a moment ago: its reader has yet to hear of it, and uvloop takes nothing any more
+        if not connection.connected() or connection._writer.transport.is_closing():
             return
         transport = connection._writer.transport
         if hasattr(socket, "TCP_USER_TIMEOUT"):
