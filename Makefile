@@ -20,7 +20,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint unit integration format setup clean
+.PHONY: help demo test lint unit integration soak format setup clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,8 +44,11 @@ unit: setup ## Tests without a broker, on all cores
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --durations=10 tests/unit tests/topology
 
 integration: setup ## Tests against a real Kafka, with kills and cuts
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --durations=15 tests/integration
-	$(BIN)/pytest --durations=10 tests/faults
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not soak" -n 2 --dist loadfile --durations=10 tests/integration
+	$(BIN)/pytest -m "not soak" --durations=10 tests/faults
+
+soak: setup ## The same for what takes minutes: drift to promotion, pagers that stall
+	$(BIN)/pytest -m soak tests/integration tests/faults
 
 format: setup ## Put the code into its format
 	$(BIN)/ruff format .

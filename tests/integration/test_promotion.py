@@ -28,7 +28,7 @@ from streams.topics import catalogue, ensure
 from tests.helpers import DAY, HOUR
 from tests.live import Worker, free_port, parsed, producing, read
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.soak, pytest.mark.timeout(900)]
 
 Start = Callable[..., Worker]
 HOURS = 10
