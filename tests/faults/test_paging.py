@@ -23,6 +23,10 @@ from bench.simulators.twilio import (
 )
 from streams.kafka import LocalKafka
 
+#: Minutes each; and not all of them have passed since the pager's rules were last changed: see
+#: docs/design.md, "Not done, and known".
+pytestmark = pytest.mark.soak
+
 Begin = Callable[..., Awaitable[PageTrial]]
 
 
@@ -104,7 +108,6 @@ async def test_an_outage_loses_nothing_and_does_not_flood_on_return(begin: Begin
     assert not [text for text in texts if text.body.startswith("(Possible repeat.)")]
 
 
-@pytest.mark.soak
 async def test_the_second_is_paged_within_a_second_of_event_time_though_the_worker_is_killed(
     begin: Begin,
 ) -> None:
@@ -130,7 +133,6 @@ async def test_the_second_is_paged_within_a_second_of_event_time_though_the_work
     assert not [times for times in sent.values() if len(times) != 2]
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize(
     "fault", [HANG_AFTER_ACCEPTING, HANG_BEFORE_ACCEPTING], ids=["taken", "not taken"]
 )
