@@ -28,7 +28,7 @@ help: ## This list
 demo: setup ## A ward to watch [DATA=recorded patients] [ARGS="--headless --json --for 60"]
 	@exec $(BIN)/vigil demo $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-test: lint unit integration ## Everything that proves it
+test: lint unit integration ## What proves it; make soak has more
 
 lint: setup ## Style, types, Dockerfile, compose file
 	$(BIN)/ruff format --check --quiet .
