@@ -43,7 +43,7 @@ async def run(tmp_path: Path, live: Settings, *more: str) -> tuple[dict[str, Any
     return told, errors.decode(), process.returncode
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(900)  # on a busy machine three processes take minutes to load
 async def test_every_probability_is_that_of_the_layer_that_it_names_and_should_name(
     tmp_path: Path, live: Settings
