@@ -13,7 +13,6 @@ between tells them again, with the ids that they had.
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -104,12 +103,6 @@ class PagerAgent:
                             await self._go_on(Outbox(self._app.batch_producer))
                 except Exception as error:
                     await self._app.fail(error)
-
-    async def close(self) -> None:
-        """Let go of the providers."""
-        for provider in set(self._providers.values()):
-            with suppress(Exception):
-                await provider.close()
 
     # -- what comes in
 

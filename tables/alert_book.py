@@ -1,7 +1,6 @@
 """All alerts and pages that are known, what has changed of them, and what is to be stored."""
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from streams.delivery.references import new_reference
@@ -145,8 +144,3 @@ class AlertBook:
         changes, dirty = self._changes, self._dirty
         self._changes, self._dirty = [], {}
         return changes, {key: None if row is None else encode(row) for key, row in dirty.items()}
-
-    def restore(self, rows: Iterable[Alert | Page]) -> None:
-        """Put in all that was stored before."""
-        for row in rows:
-            self.index(row)

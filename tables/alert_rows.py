@@ -56,8 +56,8 @@ class Alert(msgspec.Struct, array_like=True):
 
     alert_id: str
     reference: str
-    kind: str
-    tier: str
+    kind: Literal["patient", "operations"]
+    tier: Literal["watch", "warning", "urgent"]
     subject: str
     raised_ms: int
     patient_id: str | None = None

@@ -166,7 +166,7 @@ class Pager:
             alert = self._book.alerts.get(alert_id)
             if alert is None or alert.state != "over_budget":
                 self._held_back[unit_id].remove(alert_id)
-            elif self.budget.admits(unit_id, _tier(alert)):
+            elif self.budget.admits(unit_id, alert.tier):
                 self._held_back[unit_id].remove(alert_id)
                 self._decide(alert, self.now(wall_ms))
 
@@ -267,7 +267,7 @@ class Pager:
 
     def _decide(self, alert: Alert, at_ms: int, *, over_budget: bool = False) -> None:
         """Begin with the first step, unless a silence or the budget says otherwise."""
-        tier, kind = _tier(alert), _kind(alert)
+        tier, kind = alert.tier, alert.kind
         by = silenced(self._silences.values(), kind, alert.unit_id, tier, from_ms(at_ms))
         if by is not None:
             if alert.state != "silenced":
@@ -297,7 +297,7 @@ class Pager:
         A person who has had the alert gets it no second time: where a step has nobody new, the
         person has the step's time to answer.
         """
-        escalation = self._policy.escalation(_kind(alert), alert.unit_id, _tier(alert))
+        escalation = self._policy.escalation(alert.kind, alert.unit_id, alert.tier)
         steps = escalation.steps if escalation is not None else ()
         for at, step in enumerate(steps[number:], number):
             alert.step = at
@@ -334,7 +334,7 @@ class Pager:
 
     def _unreachable(self, alert: Alert, at_ms: int) -> None:
         """A page has failed for good: where nobody of the step is left, the next begins at once."""
-        escalation = self._policy.escalation(_kind(alert), alert.unit_id, _tier(alert))
+        escalation = self._policy.escalation(alert.kind, alert.unit_id, alert.tier)
         if alert.state != "raised" or alert.step < 0 or escalation is None:
             return
         pages = [self._book.pages[known] for known in self._book.pages_of[alert.alert_id]]
@@ -399,11 +399,3 @@ class Pager:
         for silence in [s for s in self._silences.values() if s.ends_at < from_ms(now - _KEEP_MS)]:
             del self._silences[silence.silence_id]
             self._book.drop(silence)
-
-
-def _tier(alert: Alert) -> Tier:
-    return alert.tier  # type: ignore[return-value]  # stored as text
-
-
-def _kind(alert: Alert) -> Kind:
-    return alert.kind  # type: ignore[return-value]  # stored as text

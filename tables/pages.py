@@ -16,7 +16,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from config.clock import from_ms
 from config.policy import Policy
@@ -121,7 +120,7 @@ class Pages:
             page.state = "failed"
             self._book.change(alert, "failed", at_ms, page=page, detail="there is no address")
             return False
-        tier, kind = _tier(alert), _kind(alert)
+        tier, kind = alert.tier, alert.kind
         held = self._policy.held_until(contact, tier, kind, from_ms(at_ms))
         page.held_until_ms = 0 if held is None else round(held.timestamp() * 1000)
         self._queue(page, at_ms)
@@ -394,11 +393,3 @@ class Pages:
 def _channel(page: Page) -> Channel:
     found: Channel = page.channels[0]  # type: ignore[assignment]  # stored as text
     return found
-
-
-def _tier(alert: Alert) -> Literal["watch", "warning", "urgent"]:
-    return alert.tier  # type: ignore[return-value]  # stored as text
-
-
-def _kind(alert: Alert) -> Literal["patient", "operations"]:
-    return alert.kind  # type: ignore[return-value]  # stored as text
