@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from config.settings import Settings
 from streams.alert_events import AlertChange, AuditEntry
+from streams.clients import opened
 
 __all__ = ["Break", "Chain", "check", "newest"]
 
@@ -108,8 +109,7 @@ async def newest(settings: Settings, topic: str) -> AuditEntry | None:
     """
     consumer = AIOKafkaConsumer(**settings.kafka_client(), enable_auto_commit=False)
     tp = TopicPartition(topic, 0)
-    await consumer.start()
-    try:
+    async with opened(consumer):
         consumer.assign([tp])
         end = (await consumer.end_offsets([tp]))[tp]
         begin = (await consumer.beginning_offsets([tp]))[tp]
@@ -119,5 +119,3 @@ async def newest(settings: Settings, topic: str) -> AuditEntry | None:
         while not (found := (await consumer.getmany(tp, timeout_ms=_WAIT_MS)).get(tp)):
             pass
         return AuditEntry.model_validate_json(found[-1].value)
-    finally:
-        await consumer.stop()

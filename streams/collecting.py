@@ -31,6 +31,7 @@ from models.lesson_sets import (
     newest,
 )
 from models.pseudonyms import Pseudonyms
+from streams.clients import opened
 from streams.lessons import FEATURES_VERSION, Example, StayEnd, decode
 from streams.topics import TopicError, catalogue
 
@@ -196,15 +197,12 @@ async def _reading(
     settings: Settings, topic: str
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
     consumer = AIOKafkaConsumer(**settings.kafka_client(), enable_auto_commit=False)
-    try:
-        await consumer.start()
+    async with opened(consumer):
         if topic not in await consumer.topics():
             raise TopicError(f"There is no topic {topic!r}: create the topics with `vigil topics`.")
         partition = TopicPartition(topic, 0)
         consumer.assign([partition])
         yield consumer, partition
-    finally:
-        await consumer.stop()
 
 
 def _require_same(

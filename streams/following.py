@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from config.settings import Settings
 from models.releases import Releases
+from streams.clients import opened
 from streams.metrics import metrics
 
 __all__ = ["Follower"]
@@ -67,8 +68,7 @@ class Follower:
             max_partition_fetch_bytes=_MOST_BYTES,
         )
         tp = TopicPartition(self._topic, 0)
-        try:
-            await consumer.start()
+        async with opened(consumer):
             consumer.assign([tp])
             await consumer.seek_to_beginning(tp)
             end = (await consumer.end_offsets([tp]))[tp]
@@ -80,8 +80,6 @@ class Follower:
                     tp, timeout_ms=_WAIT_MS if self.ready.is_set() else 50
                 )
                 self._take(found.get(tp, []))
-        finally:
-            await consumer.stop()
 
     def _take(self, records: list[Any]) -> None:
         changed = [self.releases.take(r.key, r.value, r.offset) for r in records]

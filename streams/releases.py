@@ -12,6 +12,7 @@ from models.learner import require_room
 from models.registry import load_files
 from models.release_records import AnyRecord, ModelRecord, key_of
 from models.releases import Releases
+from streams.clients import opened
 from streams.topics import catalogue, ensure
 from streams.whole_topic import read_whole
 
@@ -68,9 +69,6 @@ async def publish(settings: Settings, records: Sequence[AnyRecord]) -> None:
     producer = AIOKafkaProducer(
         **settings.kafka_client(), enable_idempotence=True, max_request_size=MAX_RECORD_BYTES + 4096
     )
-    try:
-        await producer.start()
+    async with opened(producer):
         for key, value in encoded:
             await producer.send_and_wait(topic, value, key, partition=0)
-    finally:
-        await producer.stop()

@@ -25,6 +25,7 @@ from aiokafka.partitioner import murmur2
 from config.clock import iso, now_ms
 from config.settings import Settings
 from models.stay import Stay
+from streams.clients import opened
 from streams.timeline import Rate, Speed, Timeline, admission, lab_result, outcome, reading
 from streams.topics import Topic, catalogue
 
@@ -206,14 +207,13 @@ class Replay:
 
     @asynccontextmanager
     async def _producer(self) -> AsyncIterator[Flow]:
-        producer = AIOKafkaProducer(
+        idempotent = AIOKafkaProducer(
             **self._settings.kafka_client(),
             acks="all",
             enable_idempotence=True,  # a retry neither repeats nor overtakes
             max_batch_size=_BATCH_BYTES,
         )
-        try:
-            await producer.start()
+        async with opened(idempotent) as producer:
             topics = catalogue(self._settings)
 
             async def topic(kind: _Kind, which: Topic) -> _Topic:
@@ -226,13 +226,6 @@ class Replay:
                 await topic("labs", topics.labs),
                 await topic("outcomes", topics.outcomes),
             )
-        except asyncio.CancelledError:
-            # who cancels does not wait for a broker that may be gone
-            with suppress(TimeoutError):
-                await asyncio.wait_for(producer.stop(), 1)
-            raise
-        finally:
-            await producer.stop()  # does nothing the second time
 
     async def _one_pass(self, flow: Flow, suffix: str) -> None:
         stays = self._timeline.stays

@@ -6,6 +6,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from config.settings import Settings
+from streams.clients import opened
 from streams.topics import TopicError, ensure
 
 __all__ = ["read_whole", "send"]
@@ -38,8 +39,7 @@ async def read_whole(
     consumer = AIOKafkaConsumer(
         **settings.kafka_client(), enable_auto_commit=False, **consumer_options
     )
-    try:
-        await consumer.start()
+    async with opened(consumer):
         if topic not in await consumer.topics():
             raise TopicError(f"There is no topic {topic!r}: create the topics with `vigil topics`.")
         partition = TopicPartition(topic, 0)
@@ -50,8 +50,6 @@ async def read_whole(
             fetched = await consumer.getmany(partition, timeout_ms=_POLL_MS)
             found += fetched.get(partition, ())
             progress(await consumer.position(partition), end)
-    finally:
-        await consumer.stop()
     return found
 
 
@@ -69,8 +67,5 @@ async def send(settings: Settings, topic: str, key: bytes, value: bytes | None) 
     """
     await ensure(settings)
     producer = AIOKafkaProducer(**settings.kafka_client(), enable_idempotence=True)
-    try:
-        await producer.start()
+    async with opened(producer):
         await producer.send_and_wait(topic, value, key, partition=0)
-    finally:
-        await producer.stop()

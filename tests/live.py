@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from bench.common import ROOT, environment
 from bench.processes import Worker, free_port
 from config.settings import Settings
+from streams.clients import opened
 
 __all__ = ["ROOT", "Worker", "environment", "free_port", "parsed", "producing", "read"]
 
@@ -21,11 +22,8 @@ async def producing(chosen: Settings) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(
         **chosen.kafka_client(), enable_idempotence=True, max_request_size=4 * 1024 * 1024
     )
-    try:
-        await producer.start()
+    async with opened(producer):
         yield producer
-    finally:
-        await producer.stop()
 
 
 async def read(
@@ -47,23 +45,21 @@ async def read(
         enable_auto_commit=False,
         max_partition_fetch_bytes=8_000_000,
     )
-    await consumer.start()
     records: list[Any] = []
-    try:
-        async with asyncio.timeout(seconds):
-            while not enough(records):
-                for fetched in (await consumer.getmany(timeout_ms=200)).values():
-                    records += fetched
-                if worker is not None and worker.process is not None:
-                    code = worker.process.poll()
-                    assert code is None, f"the worker exited with {code}: {worker.said}"
-    except TimeoutError:
-        said = "" if worker is None else worker.said
-        raise AssertionError(
-            f"only {len(records)} records in {seconds} s; worker: {said}"
-        ) from None
-    finally:
-        await consumer.stop()
+    async with opened(consumer):
+        try:
+            async with asyncio.timeout(seconds):
+                while not enough(records):
+                    for fetched in (await consumer.getmany(timeout_ms=200)).values():
+                        records += fetched
+                    if worker is not None and worker.process is not None:
+                        code = worker.process.poll()
+                        assert code is None, f"the worker exited with {code}: {worker.said}"
+        except TimeoutError:
+            said = "" if worker is None else worker.said
+            raise AssertionError(
+                f"only {len(records)} records in {seconds} s; worker: {said}"
+            ) from None
     return records
 
 
