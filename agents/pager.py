@@ -26,12 +26,13 @@ from streams.alert_events import (
     Acknowledgement,
     AlertChange,
     AlertRaised,
+    AuditEntry,
     RaisedEvent,
     Receipt,
     Silence,
 )
 from streams.application import VigilApp, report_lag
-from streams.audit import Chain, newest
+from streams.audit import Chain, newest, of_change
 from streams.delivery.message import Channel, FindError, InDoubt, Message, Provider
 from streams.intake_alerts import give
 from streams.metrics import metrics
@@ -218,7 +219,7 @@ class PagerAgent:
         value = told.model_dump_json().encode()
         key, name = alert.alert_id.encode(), self._topics.alerts.name
         outbox.add(name, partition_of(key, self._app.sizes[name]), key, value)
-        outbox.add(self._topics.audit.name, 0, None, self._chain.entry(told, value))
+        outbox.add(self._topics.audit.name, 0, None, self._chain.bind(of_change(told, value)))
         metrics.alert_changes.labels(change.state).inc()
 
     # -- to and from providers
@@ -326,7 +327,7 @@ class PagerAgent:
             return
         self._pager = self._new_pager()
         self._pager.restore(self._table.scan(0), now_ms())
-        self._chain = Chain(await newest(self._app.settings, self._topics.audit.name))
+        self._chain = Chain(await newest(self._app.settings, self._topics.audit.name, AuditEntry))
         topics = self._topics
         inbox = (topics.alerts_raised, topics.alerts_acknowledged, topics.alerts_silences)
         places = [TP(topic.name, 0) for topic in (*inbox, topics.delivery_receipts)]

@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     topic_delivery_receipts: str = "delivery.receipts"
     topic_alerts: str = "alerts"
     topic_audit: str = "audit"
+    topic_chat_questions: str = "chat.questions"
+    topic_chat_answers: str = "chat.answers"
+    topic_documents: str = "documents"
+    topic_chat_audit: str = "chat.audit"
 
     # learning
     learning: bool = Field(

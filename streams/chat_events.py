@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from rag.answers import Outcome
 from streams.alert_events import Moment
-from streams.events import Event, PatientId
+from streams.events import ChainedEntry, Event, PatientId
 
 __all__ = ["ChatAnswer", "ChatAuditEntry", "Citation", "DocumentEvent", "Question", "SafetyRule"]
 
@@ -85,10 +85,9 @@ class DocumentEvent(Event):
     licence: str = Field("", max_length=200)
 
 
-class ChatAuditEntry(Event):
+class ChatAuditEntry(ChainedEntry):
     """An answer as it is kept for good: ids and hashes, each entry bound to the one before."""
 
-    number: int = Field(ge=0)
     question_id: str
     answer_id: str
     outcome: Outcome
@@ -100,5 +99,3 @@ class ChatAuditEntry(Event):
     documents: list[str]
     question: str = Field(description="SHA-256 of the question's text.")
     content: str = Field(description="SHA-256 of the answer as it went out on `chat.answers`.")
-    previous: str = Field(description="Hash of the entry before; zeros for the first.")
-    hash: str = Field(description="SHA-256 of this entry without its hash.")

@@ -42,7 +42,7 @@ from streams.alert_events import (
     Receipt,
     Silence,
 )
-from streams.audit import Chain, check
+from streams.audit import Chain, check, of_change
 from streams.bedside import DIRECT, Bedside
 from streams.cli import COMMANDS, cli
 from streams.deadletters import encode
@@ -303,7 +303,9 @@ def _dead_letter(_: str) -> str:
 def _audit(_: str) -> str:
     """What is kept for good of the example of a change, were it the first."""
     change = AlertChange.model_validate_json(json.dumps(_example("alert")))
-    return _json(json.loads(Chain().entry(change, change.model_dump_json().encode())), "audit")
+    return _json(
+        json.loads(Chain().bind(of_change(change, change.model_dump_json().encode()))), "audit"
+    )
 
 
 def _taken(value: bytes | None) -> Intake:
