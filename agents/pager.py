@@ -17,9 +17,7 @@ from time import monotonic
 from typing import Any
 
 from faust.types import TP
-from pydantic import ValidationError
-
-from agents.work import Work, dead_letter, each, finish
+from agents.work import Work, dead_letter, each, finish, reason
 from config.clock import from_ms, now_ms, to_ms
 from config.policy import Policy
 from streams.alert_events import (
@@ -116,7 +114,7 @@ class PagerAgent:
                 try:
                     self._read(record)
                 except ValueError as error:
-                    dead_letter(self._app, self._topics, outbox, record, _reason(error))
+                    dead_letter(self._app, self._topics, outbox, record, reason(error))
             self._read_to[batch.tp] = batch.end
             if await self._go_on(outbox):
                 Work(event).done()
@@ -339,14 +337,3 @@ class PagerAgent:
         settings = self._app.settings
         grace_ms = round(1000 * settings.provider_timeout_s * 1.5)
         return Pager(self._policy, link=settings.alert_link, grace_ms=grace_ms)
-
-
-def _reason(error: ValueError) -> str:
-    """What is wrong, without the values: they may name a patient."""
-    if isinstance(error, ValidationError):
-        problems = [
-            f"{'.'.join(map(str, problem['loc'])) or 'the record'}: {problem['type']}"
-            for problem in error.errors(include_input=False, include_url=False)
-        ]
-        return "; ".join(problems)
-    return str(error)

@@ -43,6 +43,8 @@ COMMANDS = {
     "ack": ("streams.commands.ack", "Answer an alert: accept, decline, pass it on."),
     "page": ("streams.commands.page", "Try the way to a person: send a test page."),
     "audit": ("streams.commands.audit", "Check the record of every alert's life."),
+    "ask": ("streams.commands.ask", "Ask a medical question; answered with its sources, or not."),
+    "simulate": ("streams.commands.simulate", "People who ask, at human pace."),
     "bench": ("streams.commands.bench", "Measure the engine, beside others and under strain."),
 }
 
