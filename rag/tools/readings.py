@@ -78,14 +78,15 @@ def latest(patient: Snapshot, column: int) -> Measured | None:
 
 
 def column_of(patient: Snapshot, vital: str, since_ms: int) -> int:
-    """Column of a vital sign; where there is no heart rate of an ECG, that of the pulse.
+    """Column of a vital sign; heart rate of the ECG and pulse stand in for each other.
 
-    So do the features of the model (`models.features`).
+    So does the pulse for a missing heart rate in the features of the model (`models.features`).
     """
     column = index_of(vital)
-    if column == _HEART and not measured(patient, _HEART, since_ms):
-        return _PULSE if measured(patient, _PULSE, since_ms) else _HEART
-    return column
+    other = {_HEART: _PULSE, _PULSE: _HEART}.get(column)
+    if other is None or measured(patient, column, since_ms):
+        return column
+    return other if measured(patient, other, since_ms) else column
 
 
 def points(patient: Snapshot, since_ms: int) -> list[Point]:
