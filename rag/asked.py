@@ -57,7 +57,11 @@ def content_words(text: str) -> list[str]:
     >>> content_words("How is it treated?")
     ['treat']
     """
-    return [stem(word) for word in words(text) if word not in FILLERS and len(word) > 1]
+    return [
+        stem(word)
+        for word in words(text)
+        if word not in FILLERS and (len(word) > 1 or word.isdigit())
+    ]
 
 
 # How people ask for each kind of answer; the kinds are those of MedQuAD. Earlier rows are the more

@@ -61,7 +61,7 @@ class Limits:
     quotes: int = 4
     characters: int = 900
     documents: int = 3
-    shortest: int = 30
+    shortest: int = 20
     encoded: int = 8
     floor: float = 0.45
     behind: float = 0.12
@@ -143,33 +143,41 @@ class Extractor:
                 lead = _LEAD_IN.match(document.text, start, end)
                 start = lead.end() if lead else start
                 end = start + len(document.text[start:end].rstrip())
-                text = document.text[start:end]
-                # a text that opens by repeating its question, or one too long to be shown whole
-                if (
-                    self._limits.shortest <= len(text) <= self._limits.characters
-                    and text[-1] != "?"
-                ):
+                if self._quotable(document.text[start:end]):
                     found.append(_Sentence(document, rank, number, start, end))
         return found
 
-    def _documents(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
-        """The best document and those that can stand beside it: as near, and of the same subject.
+    def _quotable(self, text: str) -> bool:
+        """Whether a sentence says something, and can be shown whole."""
+        whole = self._limits.shortest <= len(text) <= self._limits.characters
+        # a text may open by repeating its question; a colon announces what is not in the sentence
+        return whole and text[-1] not in "?:" and not _ELSEWHERE.match(text)
 
-        Among those of the best one's subject, one of the kind that was asked for comes first.
+    def _documents(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
+        """The best document and those that can stand beside it: as near, and of what was asked.
+
+        That is the subject of the best one, and subjects all of whose name is in the question. Of
+        those, first the named ones, and among them the kind of document that was asked for.
         """
         if not hits:
             return []
         best, kinds = hits[0], question_types(question)
+        asked = frozenset(content_words(question))
         subject = best.document.focus.casefold()
-        near = [hit for hit in hits if hit.cosine >= best.cosine - self._limits.behind]
-        same = [
+        named = {hit.document.id: _is_named(hit.document, asked) for hit in hits}
+        kept = [
             hit
-            for hit in near
-            if hit is best or (subject and hit.document.focus.casefold() == subject)
+            for hit in hits
+            if hit.cosine >= best.cosine - self._limits.behind
+            # without a subject nothing tells whether another document speaks of the same thing
+            and (not subject or named[hit.document.id] or hit.document.focus.casefold() == subject)
         ]
-        same.sort(key=lambda hit: bool(kinds) and hit.document.question_type not in kinds)
-        # without a subject nothing tells whether another document speaks of the same thing
-        kept = same if subject else near
+        kept.sort(
+            key=lambda hit: (
+                not named[hit.document.id],
+                bool(kinds) and hit.document.question_type not in kinds,
+            )
+        )
         # several publishers give the same text
         once = {hit.document.text: hit for hit in reversed(kept)}
         return [hit for hit in kept if once[hit.document.text] is hit][: self._limits.documents]
@@ -262,3 +270,9 @@ class Extractor:
                     continue
             spans.append((each, each.start, each.number))
         return [Quote.of(last.document, start, last.end) for last, start, _ in spans]
+
+
+def _is_named(document: Document, asked: frozenset[str]) -> bool:
+    """Whether a question has all words of a name of the document's subject."""
+    names = (content_words(name) for name in (document.focus, *document.synonyms))
+    return any(name and asked.issuperset(name) for name in names)

@@ -47,8 +47,8 @@ _OF_PATIENTS = frozenset(
     for word in word_set(
         """heart rate pulse blood pressure systolic diastolic temperature breathing
     respiratory oxygen saturation spo2 lactate lab labs laboratory result results vital vitals
-    reading readings trend score scores news news2 alert alerts alarm alarms page paged now today hour hours minute
-    minutes latest current stable factors open"""
+    reading readings trend score scores news news2 alert alerts alarm alarms page paged now today
+    hour hours minute minutes latest current stable factors open"""
     )
 )
 
