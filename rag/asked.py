@@ -26,7 +26,7 @@ FILLERS = word_set(
     cannot could did do does doing done during each either else ever every few for from further get
     gets getting give got had has have having he hello help her here hers hi him his how i if im in
     into is it its itself just kind know let like lot many may me might mine more most much must my
-    myself need no nor not now of off on once one only or other others our ours out over own please
+    myself need no nor not now of off ok okay on once one only or other others our ours out over own please
     quite rather really same say says she should so some someone something such sure tell than thank
     thanks that the their theirs them then there these they thing things this those through to too
     up us very want was we well were what whats when where whether which while who whom whose why
