@@ -38,6 +38,7 @@ COMMANDS = {
         "streams.commands.data",
         "Data sets: split recorded patients, collect what was scored.",
     ),
+    "corpus": ("streams.commands.corpus", "Make the documents that answers quote."),
     "retrain": ("streams.commands.retrain", "Train a challenger in a process of its own."),
     "evaluate": ("streams.commands.evaluate", "Measure the risk model on recorded patients."),
     "ack": ("streams.commands.ack", "Answer an alert: accept, decline, pass it on."),
