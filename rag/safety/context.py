@@ -106,6 +106,7 @@ class Sentence:
         post: what stands after it, to the end of the sentence and its mark.
         kind: of the pattern.
         crisis: whether the rule is about one.
+        alone: the message has nothing else.
     """
 
     pre: str
@@ -113,6 +114,7 @@ class Sentence:
     post: str
     kind: Kind
     crisis: bool
+    alone: bool = False
 
     @cached_property
     def whole(self) -> str:
@@ -220,10 +222,14 @@ class Context:
         return of.kind != "condition" or self._framed(of)
 
     def _asked(self, of: Sentence) -> bool:
-        return of.post.rstrip().endswith("?") or self.question(of.whole)
+        if of.post.rstrip().endswith("?"):
+            return True
+        return self.question(of.whole) and not _NO_QUESTION.match(of.whole)
 
     def _framed(self, of: Sentence) -> bool:
         if self.framed_after(of.post):
+            return True
+        if of.alone:
             return True
         if not self.framed_before(of.pre):
             return False
@@ -289,6 +295,8 @@ class Context:
         return False
 
 
+#: "Is not breathing" begins like a question.
+_NO_QUESTION = re.compile(r" (?:is|are|does|can|could|will|would|has) not ")
 _BREAK = re.compile(r" (?:but|however|although|though|and now|now|, now|so now|today)(?= |$)")
 
 

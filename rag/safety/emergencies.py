@@ -16,6 +16,8 @@ from rag.safety.text import Plain, plain
 
 __all__ = ["Emergencies", "EmergencyRule", "RuleFile"]
 
+#: What a message may have besides the name of an illness to be nothing but that.
+_NOTHING = (" . ", " ! ", " ! ! ", " ! ! ! ")
 _KINDS: tuple[Kind, ...] = ("always", "event", "symptom", "condition")
 
 
@@ -88,7 +90,7 @@ class Emergencies:
             message: as it was written, in any length.
         """
         of = self.read(message)
-        words = {word.text for word in of.words}
+        words = set(of.text.split())
         found: dict[int, tuple[int, int]] = {}
         figures: list[tuple[int, int]] | None = None
         tried: set[int] = set()
@@ -131,5 +133,12 @@ class Emergencies:
         stops = [at for mark in (" . ", " ? ", " ! ") if (at := text.find(mark, end - 1)) >= 0]
         stop = min(stops, default=len(text) - 3) + 2
         return self._context.stands(
-            Sentence(text[begin:start], text[start:end], text[end:stop] + " ", kind, crisis)
+            Sentence(
+                pre=text[begin:start],
+                match=text[start:end],
+                post=text[end:stop] + " ",
+                kind=kind,
+                crisis=crisis,
+                alone=text[:start] + text[end:] in _NOTHING,
+            )
         )

@@ -8,7 +8,7 @@ A pattern is a sequence of elements with spaces between them, over the words of 
 ``{pain}`` any phrase of the class ``pain``
 ``(a|b c)`` any of these
 ``x?``     there or not (of a word, a class or a bracket)
-``~3``     up to three words of the same sentence
+``~3``     up to three words of the same sentence, none of them a denial
 ``x ~~3 y`` both, in either order, up to three words between them; once in a pattern
 ``<90``    a number below 90 (of 74/38 the first), ``>150`` one above
 ========== =====================================================================
@@ -28,6 +28,8 @@ _PIECE = re.compile(
     r"|(?P<more>>\d+(?:\.\d+)?)|(?P<word>[a-z0-9.,?!/]+\+?)"
 )
 _BOUND = re.compile(r"\(\?P<([LM][0-9_]+)>")
+#: A word of a gap: of the same sentence, and no denial, which would say the contrary.
+_BETWEEN = r" (?!(?:no|not|den(?:y|ies|ied|ying)|without|never|neither|nor) )[^ .!?]+"
 _VOWELS = "aeiou"
 
 
@@ -124,7 +126,7 @@ class Lexicon:
             piece = found.group()
             match found.lastgroup:
                 case "gap":
-                    yield Element(rf"(?: [^ .!?]+){{0,{piece[1:]}}}?", None, frozenset())
+                    yield Element(rf"(?:{_BETWEEN}){{0,{piece[1:]}}}?", None, frozenset())
                     continue
                 case "class":
                     element = self.element(piece[1:-1], above)
@@ -234,9 +236,12 @@ class Pattern:
 
     def find(self, text: str, start: int = 0) -> Iterator[tuple[int, int]]:
         """Places in a text of plain words, from the space before each."""
-        for found in self.regex.finditer(text, start):
+        while (found := self.regex.search(text, start)) is not None:
             if holds(found):
-                yield found.start(), found.end()
+                yield found.span()
+                start = found.end()
+            else:  # a number out of bounds must not hide what begins after it
+                start = found.start() + 1
 
 
 def _holds(bound: str, value: str | None) -> bool:

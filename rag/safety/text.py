@@ -135,7 +135,10 @@ def plain(message: str, known: Callable[[str], bool], corrected: Callable[[str],
     for number, word in enumerate(words):
         places += [number] * len(word.text)
         places.append(-1)
-    return Plain(tuple(words), " " + "".join(f"{word.text} " for word in words), tuple(places))
+    text = " " + "".join(f"{word.text} " for word in words)
+    if words and words[-1].text not in (".", "!", "?"):  # a message ends where it ends
+        text, places = text + ". ", [*places, -1, -1]
+    return Plain(tuple(words), text, tuple(places))
 
 
 def _letters(message: str) -> tuple[str, list[int]]:
