@@ -1,0 +1,1 @@
+"""Safety by rule: what comes before retrieval, and what leaves the process."""
