@@ -201,7 +201,9 @@ def _waves(asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:
     """Questions that can be answered side by side: of each conversation one, in its order."""
     left = list(asked)
     while left:
-        wave, later, sessions = [], [], set()
+        wave: list[_Asked] = []
+        later: list[_Asked] = []
+        sessions: set[str] = set()
         for one in left:
             session = one.question.session_id
             (later if session in sessions else wave).append(one)

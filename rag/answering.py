@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from zoneinfo import ZoneInfo
 
 from rag import reply_text
 from rag.answers import Answer, Outcome, Quote, RuleMatch
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 #: Documents that are looked at for an answer.
 _HITS = 10
 _TOO_MANY = "That are many questions in a short time. Please wait a minute and ask again."
+_UTC = ZoneInfo("UTC")
 _NOBODY = Refusal.because("no_claims")
 
 
@@ -91,6 +93,7 @@ class Answerer:
         extractor: quotes it.
         ward: the live state; None = there is none here, as on a terminal.
         setting: what tools know besides the ward.
+        zone: of the wall clock, for "since this morning".
         endpoint: a language model; None = answers are quotes.
     """
 
@@ -103,11 +106,12 @@ class Answerer:
         *,
         ward: Ward | None = None,
         setting: Setting | None = None,
+        zone: ZoneInfo = _UTC,
         endpoint: Endpoint | None = None,
     ) -> None:
         self._safety, self._retriever, self._confidence = safety, retriever, confidence
         self._extractor, self._ward, self._setting = extractor, ward, setting
-        self._endpoint = endpoint
+        self._zone, self._endpoint = zone, endpoint
 
     async def answer(self, asks: Sequence[Ask]) -> list[Given]:
         """Answer questions of different conversations, together.
@@ -149,9 +153,12 @@ class Answerer:
             return None
         found = match(
             ask.text,
+            now_ms=ask.at_ms,
             patient_id=ask.patient_id,
-            unit_id=ask.unit_id,
             last_patient=ask.past.patient or None,
+            unit_id=ask.unit_id,
+            units=self._ward.units(),
+            zone=self._zone,
         )
         if found is None:
             return None

@@ -129,6 +129,14 @@ class WardTable:
                 self._put_alert(ward_alerts.decode(row))
         self._dirty.clear()
 
+    def forget(self, key: bytes) -> None:
+        """Drop what was stored under a key, because whoever keeps it has."""
+        if key[:1] != _PATIENT:
+            return
+        known = self._patients.pop(key[1:].decode(), None)
+        if known is not None:
+            self._leave(known)
+
     # -- what is asked
 
     def __len__(self) -> int:

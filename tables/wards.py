@@ -28,7 +28,9 @@ class Wards:
 
     # -- what comes in
 
-    def recommended(self, partition: int, values: Iterable[bytes]) -> tuple[Writes, list[int]]:
+    def recommended(
+        self, partition: int, values: Iterable[bytes | None]
+    ) -> tuple[Writes, list[int]]:
         """Take in recommendations.
 
         Returns:
