@@ -166,7 +166,7 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     Attributes:
         patient_id: whose.
         newest: recommendation.
-        recent: the last readings, ascending, each once.
+        recent: the last readings of the same hours, ascending, each once.
         spans: the last hours of which there is anything, ascending.
     """
 
@@ -178,9 +178,9 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     def joined(self, newest: Newest, point: Point) -> "Snapshot":
         """With one more recommendation, early or late."""
         ahead = max(self.newest, newest, key=lambda one: one.order)
-        recent = self.recent
-        if point not in recent:
-            recent = tuple(sorted((*recent, point))[-RECENT:])
+        since_ms = ahead.observed_ms - SPANS * SPAN_MS
+        kept = sorted({*self.recent, point})
+        recent = tuple(one for one in kept[-RECENT:] if one.at_ms >= since_ms)
         return Snapshot(self.patient_id, ahead, recent, _with(self.spans, span_of(point)))
 
 

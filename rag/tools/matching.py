@@ -5,8 +5,8 @@
 A question is only for a tool where it is about somebody: it names a patient, unit or alert, or it
 points to one ("her", "this ward") that the question or the conversation knows. "What is NEWS2?" is
 about nobody. What asks for advice ("should she have antibiotics?") is for no tool either. The rules
-stand in `rag.tools.phrases`, the first that fits counts. Nothing here looks at the ward or decides
-who may see what: `rag.tools.registry.call` does.
+stand in `rag.tools.phrases_of_wards` and `rag.tools.phrases_of_patients`; the first that fits
+counts. Nothing here looks at the ward or decides who may see what: `rag.tools.registry.call` does.
 """
 
 import re
@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo
 from rag.tools import phrases
 from rag.tools.durations import hours_back
 from rag.tools.names import Named, named
+from rag.tools.phrases_of_patients import PATIENT
+from rag.tools.phrases_of_wards import ALERT, COUNT, LOWEST, OF_AN_ALERT, OWN_PAGE, UNIT
 from rag.tools.registry import catalogue
 from rag.tools.vocabulary import number_in, vital_in
 
@@ -124,19 +126,19 @@ def _subject(
 
 def _alert(asked: _Asked) -> Match | None:
     """Why somebody was paged, and who answered."""
-    for tool, pattern in phrases.ALERT:
+    for tool, pattern in ALERT:
         if not pattern.search(asked.lower):
             continue
         if asked.named.reference is not None and asked.named.patient_id is None:
             return Match(tool, {"reference": asked.named.reference})
-        if tool == "who_answered" and not phrases.OF_AN_ALERT.search(asked.lower):
+        if tool == "who_answered" and not OF_AN_ALERT.search(asked.lower):
             continue
         if asked.patient_id is not None and (
             asked.origin == "question" or asked.named.third or not asked.named.first
         ):
             return _made(tool, asked, {"patient_id": asked.patient_id})
         # "her" without anybody whom it could be is not about the last page to me
-        own = phrases.OWN_PAGE.search(asked.lower) and not asked.named.third
+        own = OWN_PAGE.search(asked.lower) and not asked.named.third
         return Match(tool) if own else None
     return None
 
@@ -146,7 +148,7 @@ def _unit(asked: _Asked) -> Match | None:
     if asked.origin == "question":
         return None
     on_unit = asked.named.unit_id is not None or asked.named.here
-    for tool, pattern, alone in phrases.UNIT:
+    for tool, pattern, alone in UNIT:
         if not pattern.search(asked.lower) or not (on_unit or alone):
             continue
         if tool not in phrases.MAY_ASK_FOR_ADVICE and phrases.ADVICE.search(asked.lower):
@@ -158,10 +160,10 @@ def _unit(asked: _Asked) -> Match | None:
             if asked.vital is None:
                 continue
             arguments["vital"] = asked.vital
-            arguments["first"] = "lowest" if phrases.LOWEST.search(asked.lower) else "highest"
+            arguments["first"] = "lowest" if LOWEST.search(asked.lower) else "highest"
         if tool in ("worsened_on_unit", "silent_patients") and asked.hours is not None:
             arguments["hours"] = asked.hours
-        if tool == "sickest_on_unit" and (count := phrases.COUNT.search(asked.lower)):
+        if tool == "sickest_on_unit" and (count := COUNT.search(asked.lower)):
             number = number_in(count[1] or count[2])
             if number is not None and 1 <= number <= 50:
                 arguments["count"] = int(number)
@@ -173,7 +175,7 @@ def _patient(asked: _Asked) -> Match | None:
     """One patient."""
     if asked.patient_id is None:
         return None
-    for tool, pattern in phrases.PATIENT:
+    for tool, pattern in PATIENT:
         # a vital sign and a time are a trend whatever stands between them
         timed = tool == "vital_trend" and asked.hours is not None
         if not timed and not pattern.search(asked.lower):
@@ -189,6 +191,9 @@ def _patient(asked: _Asked) -> Match | None:
 def _for_patient(tool: str, asked: _Asked, arguments: dict[str, Any]) -> Match:
     if tool == "latest_vitals_of":
         tool = "latest_vitals"
+    # one vital sign then and now is its trend
+    if tool == "compare" and asked.vital is not None:
+        tool = "vital_trend"
     if tool in ("vital_trend", "latest_vitals") and asked.vital is not None:
         arguments["vital"] = asked.vital
     if tool == "alert_history" and asked.week is not None:

@@ -22,7 +22,7 @@ _BARE = re.compile(
 )
 _UNIT_WORDS = "icu|itu|ccu|hdu|micu|sicu|nicu|picu|cicu|imc"
 _UNIT = re.compile(
-    rf"\b(?:(?:ward|unit|station)\s+)?((?:{_UNIT_WORDS})"
+    rf"(?<!\ba )(?<!\ban )\b(?:(?:ward|unit|station)\s+)?((?:{_UNIT_WORDS})"
     r"(?:[\s\-_]?[a-z]?\d+[a-z]?\b|[\-_][a-z]\b|\s(?-i:[A-Z])\b)?)(?![\w-])",
     re.IGNORECASE,
 )

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # one question a line reads better wide than folded
 """Questions and the tool each is for: what the rules were made with.
 
 A row: the question, what is known beside it (p: the patient whose page it is asked on, l: the

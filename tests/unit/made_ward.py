@@ -119,6 +119,8 @@ def ward(*values: bytes, changes: tuple[bytes, ...] = ()) -> WardTable:
     return table
 
 
+#: States that a person has brought about.
+_BY = {"queued", "sent", "delivered", "declined", "accepted"}
 _vital = st.sampled_from(["heart_rate", "resp_rate", "temperature", "spo2", "sbp"])
 _recommendations = st.builds(
     lambda hour, patient, unit, risk, tier, number, vitals: recommendation(
@@ -150,8 +152,6 @@ _changes = st.builds(
     st.sampled_from(["a1", "a2"]),
     st.sampled_from(["nurse-day", "dr-quill"]),
 )
-_BY = {"queued", "sent", "delivered", "declined", "accepted"}
-
 #: Records of both topics.
 feeds = st.lists(
     st.tuples(st.just("recommended"), _recommendations) | st.tuples(st.just("changed"), _changes),
