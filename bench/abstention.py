@@ -41,14 +41,14 @@ class Figures:
 
     Attributes:
         asked: questions.
-        rows: see `rag.confidence.features`, shape [n, 6].
+        rows: see `rag.confidence.features`, shape [n, 7].
     """
 
     asked: tuple[Asked, ...]
     rows: NDArray[np.float64]
 
     def of(self, kind: Kind, side: str) -> NDArray[np.float64]:
-        """Rows of one kind on one side, shape [m, 6]."""
+        """Rows of one kind on one side, shape [m, 7]."""
         which = [a.kind == kind and a.side == side for a in self.asked]
         return self.rows[np.array(which, dtype=bool)]
 
@@ -70,7 +70,7 @@ def searched(asked: Sequence[Asked], search: Search) -> Figures:
     """Search for each question, without the documents that are hidden from it."""
     found = search([each.text for each in asked], _DEEP)
     rows = [
-        features([hit for hit in hits if hit.document.id not in each.hidden][:_KEPT])
+        features(each.text, [h for h in hits if h.document.id not in each.hidden][:_KEPT])
         for each, hits in zip(asked, found, strict=True)
     ]
     return Figures(tuple(asked), np.array(rows).reshape(-1, len(FEATURES)))
