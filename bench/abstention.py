@@ -1,27 +1,30 @@
 """When Vigil declines: fits ``rag/confidence.json`` and draws the curve behind its threshold.
 
-    python -m bench.abstention --corpus FOLDER --out rag/confidence.json --plot curve.svg
+    python -m bench.abstention --source MODULE:NAME --out rag/confidence.json --plot curve.svg
 
-One half of the subjects and wordings is fitted on, the other is only measured.
+``MODULE:NAME`` is a function without arguments that gives a `Source`: documents and how they are
+searched. One half of the subjects and wordings is fitted on, the other is only measured.
 """
 
+import importlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from bench.abstention_questions import KINDS, Asked, Kind
+from bench.abstention_questions import KINDS, Asked, Kind, made, non_medical, unanswered
 from rag.confidence import FEATURES, Confidence, features
-from rag.documents import Hit
+from rag.documents import Document, Hit
 
-__all__ = ["Figures", "Point", "curve", "draw_curve", "fit", "measure", "searched", "threshold_for"]
+__all__ = []
 
 #: Finds documents for each question, the best first, at most so many.
 Search = Callable[[Sequence[str], int], Sequence[Sequence[Hit]]]
@@ -34,6 +37,26 @@ _WEIGHTS: dict[Kind, float] = {
     "answerable": 1.0, "non-medical": 1.0, "held out": 0.3, "unanswered": 0.3
 }  # fmt: skip
 
+#: Shares that a threshold must reach on the side that is fitted on.
+DECLINED, ANSWERED = 0.985, 0.92
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """What is asked, and how it is searched.
+
+    Attributes:
+        documents: with answers.
+        questions: without: documents whose text is empty.
+        search: of the documents.
+        name: of encoder and search, for the version of the coefficients.
+    """
+
+    documents: Sequence[Document]
+    questions: Sequence[Document]
+    search: Search
+    name: str
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Figures:
@@ -41,14 +64,14 @@ class Figures:
 
     Attributes:
         asked: questions.
-        rows: see `rag.confidence.features`, shape [n, 6].
+        rows: see `rag.confidence.features`, shape [n, 7].
     """
 
     asked: tuple[Asked, ...]
     rows: NDArray[np.float64]
 
     def of(self, kind: Kind, side: str) -> NDArray[np.float64]:
-        """Rows of one kind on one side, shape [m, 6]."""
+        """Rows of one kind on one side, shape [m, 7]."""
         which = [a.kind == kind and a.side == side for a in self.asked]
         return self.rows[np.array(which, dtype=bool)]
 
@@ -70,7 +93,7 @@ def searched(asked: Sequence[Asked], search: Search) -> Figures:
     """Search for each question, without the documents that are hidden from it."""
     found = search([each.text for each in asked], _DEEP)
     rows = [
-        features([hit for hit in hits if hit.document.id not in each.hidden][:_KEPT])
+        features(each.text, [h for h in hits if h.document.id not in each.hidden][:_KEPT])
         for each, hits in zip(asked, found, strict=True)
     ]
     return Figures(tuple(asked), np.array(rows).reshape(-1, len(FEATURES)))
@@ -196,3 +219,33 @@ def draw_curve(points: Sequence[Point], threshold: float, path: Path) -> None:
     # the same figures give the same file
     with rc_context({"svg.hashsalt": "vigil"}):
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+@click.command()
+@click.option("--source", "place", required=True, metavar="MODULE:NAME", help="Gives a Source.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="confidence.json")
+@click.option("--plot", type=click.Path(path_type=Path), help="SVG or PNG file of the curve.")
+@click.option("--each", default=400, show_default=True, help="Questions of a kind on a side.")
+@click.option("--version", required=True, help="Of the coefficients, such as 1.")
+def main(place: str, out: Path, plot: Path | None, each: int, version: str) -> None:
+    """Fit the coefficients of the confidence, choose the threshold, and draw the curve."""
+    module, _, name = place.partition(":")
+    source: Source = getattr(importlib.import_module(module), name)()
+    asked = [
+        *made(source.documents, each),
+        *non_medical(),
+        *unanswered(source.documents, source.questions, each // 2),
+    ]
+    figures = searched(asked, source.search)
+    confidence = fit(figures, f"{version}/{source.name}")
+    threshold = threshold_for(curve(figures, confidence, "fit"), DECLINED, ANSWERED)
+    confidence = replace(confidence, threshold=threshold)
+    measured = measure(figures, confidence)
+    out.write_text(as_json(confidence, measured))
+    if plot is not None:
+        draw_curve(curve(figures, confidence, "unseen"), threshold, plot)
+    click.echo(json.dumps(measured, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,9 +6,10 @@ search, and those that the corpus itself asks and leaves without an answer.
 """
 
 import hashlib
+import itertools
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
@@ -137,8 +138,7 @@ def made(documents: Sequence[Document], each: int, seed: int = 0) -> list[Asked]
         for name in (document.focus, *document.synonyms):
             named[name.casefold()].add(document.id)
     chance = random.Random(seed)
-    subjects = sorted(by_subject)
-    chance.shuffle(subjects)
+    subjects = _in_turn(by_subject, chance)
     found: list[Asked] = []
     kinds: tuple[Kind, ...] = ("answerable", "held out")
     for kind in kinds:
@@ -155,22 +155,41 @@ def made(documents: Sequence[Document], each: int, seed: int = 0) -> list[Asked]
     return found
 
 
+def _in_turn(by_subject: Mapping[str, Sequence[Document]], chance: random.Random) -> list[str]:
+    """Subjects at random, a collection after the other: most of MedQuAD is about rare diseases,
+    and most people ask about others.
+    """
+    by_collection: dict[str, list[str]] = defaultdict(list)
+    for subject in sorted(by_subject):
+        by_collection[by_subject[subject][0].collection].append(subject)
+    for own in by_collection.values():
+        chance.shuffle(own)
+    turns = itertools.zip_longest(*(by_collection[name] for name in sorted(by_collection)))
+    return [subject for turn in turns for subject in turn if subject is not None]
+
+
 def _place(subject: str) -> tuple[Kind, Side]:
     held = hashlib.sha256(f"held {subject}".encode()).digest()[0] & 1
     return ("held out" if held else "answerable"), side_of(subject)
 
 
 def _question(document: Document, side: Side, chance: random.Random) -> str:
-    name = chance.choice([document.focus, *document.synonyms[:3]])
+    names = [document.focus, *(name for name in document.synonyms if _is_said(name))]
+    name = chance.choice(names[:4])
     wording = chance.choice(_WORDINGS[side][document.question_type])
     return _typed(wording.format(x=name), chance)
 
 
+def _is_said(name: str) -> bool:
+    """Whether people would say it: neither an abbreviation of the trade nor a definition."""
+    return any(c.islower() for c in name[1:]) and "," not in name and len(name.split()) <= 5
+
+
 def _typed(text: str, chance: random.Random) -> str:
-    """As people type: one in three in lower case, one in four with two letters swapped."""
+    """As people type: one in three in lower case, one in six with two letters swapped."""
     if chance.random() < 0.33:
         text = text.lower()
-    if chance.random() < 0.25:
+    if chance.random() < 0.17:
         at = chance.randrange(len(text) // 2, len(text) - 1)
         if text[at : at + 2].isalpha():
             text = text[:at] + text[at + 1] + text[at] + text[at + 2 :]

@@ -4,6 +4,7 @@ Rules, not a model: the same question is read in the same way everywhere and alw
 """
 
 import re
+import threading
 import unicodedata
 from functools import lru_cache
 
@@ -13,6 +14,8 @@ __all__ = ["FILLERS", "content_words", "question_types", "stem", "word_set", "wo
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _stemmer = Stemmer.Stemmer("english", 0)
+# a stemmer keeps its last word in itself: two threads would get each other's
+_stemming = threading.Lock()
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -23,14 +26,15 @@ def word_set(text: str) -> frozenset[str]:
 #: Words that say nothing of the subject of a question.
 FILLERS = word_set(
     """a about after all also am an and any anyone are as at be because been before being but by can
-    cannot could did do does doing done during each either else ever every few for from further get
-    gets getting give got had has have having he hello help her here hers hi him his how i if im in
-    into is it its itself just kind know let like lot many may me might mine more most much must my
-    myself need no nor not now of off ok okay on once one only or other others our ours out over own please
-    quite rather really same say says she should so some someone something such sure tell than thank
-    thanks that the their theirs them then there these they thing things this those through to too
-    up us very want was we well were what whats when where whether which while who whom whose why
-    will wish with without wondering would yes you your yours"""
+    cannot could did do does doing done during each either else ever every few for from
+    further get gets getting give got had has have having he hello help her here hers hi him
+    his how i if im in into is it its itself just kind know let like lot many may me might
+    mine more most much must my myself need no nor not now of off ok okay on once one only or
+    other others our ours out over own please quite rather really same say says she should so
+    some someone something such sure tell than thank thanks that the their theirs them then
+    there these they thing things this those through to too up us very want was we well were
+    what whats when where whether which while who whom whose why will wish with without
+    wondering would yes you your yours"""
 )
 
 
@@ -48,7 +52,8 @@ def words(text: str) -> list[str]:
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """Stem of an English word in lower case (Snowball, Porter 2)."""
-    return str(_stemmer.stemWord(word))
+    with _stemming:
+        return str(_stemmer.stemWord(word))
 
 
 def content_words(text: str) -> list[str]:

@@ -15,12 +15,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.documents import Hit
+from rag.asked import content_words
+from rag.documents import Document, Hit
 
 __all__ = ["FEATURES", "Confidence", "ConfidenceError", "features", "shipped"]
 
 #: Figures of a search, in the order of the coefficients.
-FEATURES = ("cosine", "covered", "cosine_covered", "first_cosine", "same_subject", "rankers_agree")
+FEATURES = (
+    "cosine",
+    "first_cosine",
+    "covered",
+    "named",
+    "cosine_covered",
+    "same_subject",
+    "rankers_agree",
+)
 #: Hits that are looked at, the best first.
 _LOOKED_AT = 5
 _FORMAT = "vigil-confidence/1"
@@ -30,27 +39,51 @@ class ConfidenceError(ValueError):
     """The coefficients cannot be used; the message says why."""
 
 
-def features(hits: Sequence[Hit]) -> NDArray[np.float64]:
-    """Figures of one search, shape [6], each -1 to 1; all 0 where nothing was found.
+def features(question: str, hits: Sequence[Hit]) -> NDArray[np.float64]:
+    """Figures of one search, shape [7], each -1 to 1; all 0 where nothing was found.
+
+    ``cosine`` is that of the nearest hit and ``first_cosine`` that of the first; ``covered`` the
+    larger share of the question's words that these two have, and ``named`` the largest share of a
+    name of a hit's subject that is in the question. ``same_subject`` is the share of hits of the
+    first one's subject, and ``rankers_agree`` tells how far down the fused order the nearest is: 1,
+    1/2, 1/3 …
 
     Args:
+        question: as it was searched for.
         hits: what was found, the best first.
     """
-    looked = hits[:_LOOKED_AT]
+    looked = list(hits[:_LOOKED_AT])
     if not looked:
         return np.zeros(len(FEATURES))
-    first = looked[0]
-    nearest = max(looked, key=lambda hit: hit.cosine)
+    first, nearest = looked[0], max(looked, key=lambda hit: hit.cosine)
     subject = _subject(first)
-    same = sum(_subject(hit) == subject for hit in looked) / len(looked)
-    # how far down the fused order the nearest by vectors stands: 1, 1/2, 1/3 …
-    agree = 1 / (1 + list(looked).index(nearest))
     covered = max(first.covered, nearest.covered)
-    return np.array([nearest.cosine, covered, nearest.cosine * covered, first.cosine, same, agree])
+    asked = frozenset(content_words(question))
+    return np.array(
+        [
+            nearest.cosine,
+            first.cosine,
+            covered,
+            max(_named(hit.document, asked) for hit in looked),
+            nearest.cosine * covered,
+            sum(_subject(hit) == subject for hit in looked) / len(looked),
+            1 / (1 + looked.index(nearest)),
+        ]
+    )
 
 
 def _subject(hit: Hit) -> str:
     return (hit.document.focus or hit.document.title).casefold()
+
+
+def _named(document: Document, asked: frozenset[str]) -> float:
+    names = (_words_of(name) for name in (document.focus, *document.synonyms))
+    return max((len(name & asked) / len(name) for name in names if name), default=0.0)
+
+
+@lru_cache(maxsize=16_384)
+def _words_of(name: str) -> frozenset[str]:
+    return frozenset(content_words(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +118,20 @@ class Confidence:
                 f"confidence: the threshold is {self.threshold}; it lies between 0 and 1"
             )
 
-    def of(self, hits: Sequence[Hit]) -> float:
-        """Probability that what was found answers the question, 0 to 1; 0 for nothing."""
-        return float(self.of_features(features(hits)[np.newaxis])[0]) if hits else 0.0
+    def of(self, question: str, hits: Sequence[Hit]) -> float:
+        """Probability that what was found answers the question, 0 to 1; 0 for nothing.
+
+        Args:
+            question: as it was searched for.
+            hits: what was found, the best first.
+        """
+        return float(self.of_features(features(question, hits)[np.newaxis])[0]) if hits else 0.0
 
     def of_features(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """The same of many searches at once.
 
         Args:
-            rows: see `features`, shape [n, 6].
+            rows: see `features`, shape [n, 7].
 
         Returns:
             Shape [n].
@@ -101,9 +139,9 @@ class Confidence:
         logits = rows @ np.array(self.weights) + self.bias
         return np.asarray(1 / (1 + np.exp(-np.clip(logits, -500, 500))))
 
-    def answers(self, hits: Sequence[Hit]) -> bool:
-        """Whether there is evidence enough to answer."""
-        return bool(hits) and self.of(hits) >= self.threshold
+    def answers(self, question: str, hits: Sequence[Hit]) -> bool:
+        """Whether there is evidence enough to answer; see `of`."""
+        return bool(hits) and self.of(question, hits) >= self.threshold
 
 
 @lru_cache(maxsize=4)

@@ -215,7 +215,9 @@ def test_what_was_loaded_is_pruned_too() -> None:
 def test_pruned_or_restarted_at_any_point_no_question_gets_another_answer(
     asked: list[tuple[str, int]],
 ) -> None:
-    table, stored, answers = Conversations(Rules(given=40)), {}, {}
+    table = Conversations(Rules(given=40))
+    stored: dict[str, bytes] = {}
+    answers: dict[tuple[str, str], bytes] = {}
     for session, minute in asked:
         each = turn(minute)
         given_before = table.recall(0, session, each.question_id)

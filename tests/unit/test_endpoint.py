@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -212,6 +213,8 @@ def test_no_text_gets_out_of_the_fence(text: str) -> None:
         ({"timeout_s": 30.0}, "within the deadline"),
     ],
 )
-def test_access_that_cannot_work_is_refused_with_the_remedy(given, said: str) -> None:
+def test_access_that_cannot_work_is_refused_with_the_remedy(
+    given: dict[str, Any], said: str
+) -> None:
     with pytest.raises(ValueError, match=said):
         Access(**{"base_url": "https://models.example/v1", "model": "made"} | given)

@@ -1,5 +1,7 @@
 """A follow-up takes what it lacks from the conversation; a question of its own takes nothing."""
 
+from typing import Literal
+
 import pytest
 
 from rag.followup import resolve
@@ -79,7 +81,9 @@ def test_without_a_conversation_nothing_is_carried_over(question: str) -> None:
         ("any open alerts?", "patient"),
     ],
 )
-def test_a_question_about_a_patient_takes_the_conversations_patient(question, about) -> None:
+def test_a_question_about_a_patient_takes_the_conversations_patient(
+    question: str, about: Literal["subject", "patient"] | None
+) -> None:
     found = resolve(question, "Sepsis", "p1", about=about)
     assert (found.text, found.patient, found.focus) == (question, "p1", "")
 

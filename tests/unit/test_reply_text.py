@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from config.guidance import guidance
-from rag.answers import Answer, RuleMatch
+from rag.answers import Answer, Quote, RuleMatch
 from rag.reply_text import NO_EVIDENCE, abstained, extractive, sources, verified
 from tests.unit.made_documents import ASTHMA, ASTHMA_GENES, GOUT, quote_of
 
@@ -57,7 +57,7 @@ def test_an_answer_whose_quotes_stand_passes_as_it_is() -> None:
         replace(TWO, document_id="9/unknown"),
     ],
 )
-def test_a_quote_that_does_not_stand_in_its_source_goes_and_its_words_with_it(wrong) -> None:
+def test_a_quote_that_does_not_stand_in_its_source_goes_and_its_words_with_it(wrong: Quote) -> None:
     answer = verified(extractive([wrong, ONE], 0.9), DOCUMENTS)
     assert answer.quotes == (ONE,)
     assert "Gout" not in answer.text
