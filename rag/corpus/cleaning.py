@@ -20,14 +20,14 @@ _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _PLAIN = re.compile(r"[\n\t\x20-\x7e]*")
 
 _NEWLINES = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_SPACES = re.compile(r"[^\S\n]+")
+_SPACES = re.compile(r"[^\S\n]{2,}|[^\S\n ]")
 _AROUND_NEWLINE = re.compile(r" ?\n ?")
 _BLANK_LINES = re.compile(r"\n{3,}")
 #: Three spaces or more before a dash or star: a list whose lines were run together.
 _INLINE_ITEM = re.compile(r"(?<=\S)[^\S\n]{2,}[-*•][^\S\n]+(?=\S)")
 _BULLET = re.compile(r"^(?:[*•▪◦‣·][ \t]*|[-\u2013][ \t]+)(?=\S)", re.MULTILINE)
 #: A line that goes on in small letters on the next one was broken to fit a page.
-_WRAPPED = re.compile(r"(?<=[^\n]{40}[^\n.!?:;])\n(?=[a-z])")
+_WRAPPED = re.compile(r"\n(?<=[^\n]{40}[^\n.!?:;]\n)(?=[a-z])")
 
 #: Tags of HTML by name, so that "<5 mg" and "p < .05" stay.
 _TAG = re.compile(

@@ -124,7 +124,7 @@ def _in_tar(path: Path, report: Report, opened: ExitStack) -> Iterator[Entry]:
     collection = _TAR.sub("", path.name)
     members: list[tarfile.TarInfo] = []
     try:
-        archive = opened.enter_context(tarfile.open(path))  # noqa: SIM115: the stack closes it
+        archive = opened.enter_context(tarfile.open(path))  # noqa: SIM115
     except _BROKEN_TAR as error:
         report.unreadable(path.name, f"not a tar that can be opened ({error}): fetch it again")
         return

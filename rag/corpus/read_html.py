@@ -20,11 +20,13 @@ _DROPPED = (
     ", [role=banner], [role=contentinfo], [role=search]"
 )
 _HIDDEN = ("display:none", "visibility:hidden")
-_BLOCKS = frozenset(
-    ("address", "article", "blockquote", "body", "br", "center", "dd", "details", "div", "dl", "dt")
-    + ("fieldset", "figcaption", "figure", "hr", "li", "main", "ol", "p", "pre", "section")
-    + ("summary", "table", "tbody", "tfoot", "thead", "tr", "ul")
-)
+# fmt: off
+_BLOCKS = frozenset({
+    "address", "article", "blockquote", "body", "br", "center", "dd", "details", "div", "dl", "dt",
+    "fieldset", "figcaption", "figure", "hr", "li", "main", "ol", "p", "pre", "section", "summary",
+    "table", "tbody", "tfoot", "thead", "tr", "ul",
+})
+# fmt: on
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 

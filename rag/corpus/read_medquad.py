@@ -106,7 +106,8 @@ def read_medquad(entry: Entry, data: bytes, report: Report) -> Iterator[Document
 
 
 def _cleaned(answer: str) -> str:
-    return clean(_BOILERPLATE.sub("", clean(without_html(answer))))
+    text = clean(without_html(answer))
+    return clean(_BOILERPLATE.sub("", text)) if "Human Phenotype Ontology" in text else text
 
 
 def _all_text(element: ElementTree.Element) -> str:

@@ -18,6 +18,8 @@ _BEFORE = re.compile(r"[\w.&/-]+$")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 _OPENING = "\"'\u201c\u2018([«-\u2013\u2014•*"
 _NUMBER = re.compile(r"\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,4})")
+#: "(a) Rest." after a sentence.
+_ITEM = re.compile(r"\([a-z]\)\s")
 _DOTTED = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
 #: The longest text before a full stop that is looked at.
 _LOOK_BACK = 40
@@ -61,7 +63,7 @@ def _ends(text: str, start: int, mark: re.Match[str], line_end: int) -> bool:
     opened = rest.lstrip(_OPENING).lstrip()
     if not opened:
         return not rest or rest[0] in _OPENING
-    if opened[0].islower():
+    if opened[0].islower() and not _ITEM.match(rest):
         return False
     if mark[0][0] in "!?" or mark[0].startswith(".."):
         return True
@@ -88,5 +90,5 @@ def _token_ends(token: str, earlier: str, rest: str) -> bool:
     if len(token) == 1 and token.isalpha() and token.isupper():
         # "vitamin C. Take" ends, "John F. Kennedy" and "A. Smith" do not
         named = re.search(r"(\S+)\s+$", earlier)
-        return starter or (named is not None and named[1][0].islower())
+        return starter or (named is not None and named[1][0].islower() and named[1][-1] != ".")
     return True
