@@ -110,6 +110,24 @@ class LexicalIndex:
         self._starts = np.searchsorted(terms[order], np.arange(len(self._terms) + 1))
         self._added, self._added_count = {}, 0
 
+    def has(self, row: int, words: Sequence[str]) -> int:
+        """How many of these words a document has."""
+        if (counts := self._counts[row]) is None:
+            return 0
+        terms = [term for word in words if (term := self._terms.get(word)) is not None]
+        return int(np.isin(np.array(terms, np.int32), counts[0]).sum())
+
+    def knows(self, word: str) -> bool:
+        """Whether any document has this word."""
+        term = self._terms.get(word)
+        return term is not None and bool(self._frequency[term])
+
+    def rarity(self, word: str) -> float:
+        """Inverse document frequency of a word; of an unknown one that of one in no document."""
+        term = self._terms.get(word)
+        frequency = 0 if term is None else int(self._frequency[term])
+        return float(np.log1p((self._documents - frequency + 0.5) / (frequency + 0.5)))
+
     def scores(self, words: Sequence[str]) -> _Floats:
         """Score every row for a question; rows that were removed or have no word of it get 0.
 
@@ -124,9 +142,9 @@ class LexicalIndex:
         norm = self._k1 * (1 - self._b + self._b * lengths / max(average, 1e-9))
         for word, weight in Counter(words).items():
             term = self._terms.get(word)
-            if term is None or not (frequency := int(self._frequency[term])):
+            if term is None or not self._frequency[term]:
                 continue
-            rarity = np.log1p((self._documents - frequency + 0.5) / (frequency + 0.5)) * weight
+            rarity = self.rarity(word) * weight
             for rows, times in self._postings(term):
                 scores[rows] += rarity * times / (times + norm[rows])
         scores[lengths == 0] = 0

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 from tokenizers.models import WordPiece
@@ -47,6 +47,8 @@ class OnnxEncoder:
     def __init__(self, *, threads: int = 1, model: Path | None = None) -> None:
         self._tokenizer = _tokenizer()
         weights = _checked(model or _installed(), MODEL_SHA256)
+        # it ships no types
+        onnxruntime: Any = import_module("onnxruntime")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
