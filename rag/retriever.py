@@ -1,0 +1,249 @@
+"""Documents that answer a question: four rankings fused, and what names and kind of question say.
+
+Two rankings by words (BM25 over question, focus and synonyms; over question and answer) and two by
+meaning (vectors of question and of answer), fused by reciprocal ranks: scores of different kinds
+need not be comparable. Cormack, Clarke & Büttcher (2009), Reciprocal Rank Fusion outperforms
+Condorcet and individual Rank Learning Methods.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.dense import Filters
+from rag.documents import Chunk, Document, Hit
+from rag.index import Index, Rows
+from rag.passage import nearest_passage
+from rag.question_type import question_types
+from rag.shorten import Shortened, shorten
+from rag.vectors import Chunks
+from rag.words import STOP_WORDS, stem, words
+
+__all__ = ["Asked", "Retriever", "Weights"]
+
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What counts how much; measured with `vigil evaluate retrieval`.
+
+    Attributes:
+        titles: BM25 over question, focus and synonyms.
+        texts: BM25 over question and answer.
+        questions: vectors of questions.
+        passages: vectors of answers.
+        whole: a whole message beside its shortened question, whose weight is 1.
+        k: of the fusion; 60 as in the paper: the first places count not much more than the next.
+        depth: of each ranking, places that count.
+        focus: for documents about what the question names; the best place in a ranking is worth
+            1 / (k + 1) = .016.
+        kind: for documents of the type that the question asks for.
+    """
+
+    titles: float = 1.0
+    texts: float = 1.0
+    questions: float = 1.0
+    passages: float = 1.0
+    whole: float = 0.5
+    k: float = 60.0
+    depth: int = 200
+    focus: float = 0.03
+    kind: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it is searched.
+
+    Attributes:
+        text: shortened.
+        words: of it, spelling corrected, without stop words.
+        names: stems of each name of an illness in it → how much it matters, up to 1.
+        kinds: types of question, see `rag.question_type.question_types`.
+    """
+
+    text: str
+    words: tuple[str, ...]
+    names: Mapping[tuple[str, ...], float]
+    kinds: tuple[str, ...]
+
+
+class Retriever:
+    """Hybrid search. Synchronous, and safe to call from several threads.
+
+    Args:
+        index: of documents.
+        weights: see `Weights`.
+        chunks: cuts a hit's document into passages, of which the nearest is given; None: the whole
+            text is one.
+    """
+
+    def __init__(
+        self, index: Index, *, weights: Weights | None = None, chunks: Chunks | None = None
+    ) -> None:
+        self.index = index
+        self._weights = weights or Weights()
+        self._chunks = chunks
+
+    def search(
+        self, queries: Sequence[str], *, limit: int = 10, filters: Filters | None = None
+    ) -> list[list[Hit]]:
+        """Find documents for questions; all are encoded at once.
+
+        Args:
+            queries: questions or whole messages.
+            limit: hits for each, at most.
+            filters: which documents may be found.
+
+        Returns:
+            For each query its hits, best first; none where nothing has anything to do with it.
+        """
+        shortened = [self.shorten(query) for query in queries]
+        texts = list(dict.fromkeys(each.text for each in shortened))
+        cut = [each.whole is False and self._weights.whole > 0 for each in shortened]
+        texts += [query for query, was_cut in zip(queries, cut, strict=True) if was_cut]
+        place = {text: number for number, text in enumerate(texts)}
+        vectors = self.index.encoder.encode(texts)
+        nearest = self.index.dense.search(vectors, self._weights.depth, filters)
+        found = []
+        for query, short, was_cut in zip(queries, shortened, cut, strict=True):
+            forms = [(short.text, 1.0)]
+            if was_cut:
+                forms.append((query, self._weights.whole))
+            ranked = [(text, weight, nearest[place[text]]) for text, weight in forms]
+            found.append(self._hits(ranked, vectors[place[short.text]], limit, filters))
+        return found
+
+    def shorten(self, message: str) -> Shortened:
+        """Cut a message down to its question."""
+        with self.index.rows() as rows:
+            return shorten(message, rows.names, rows.texts.rarity, rows.texts.knows)
+
+    def asked(self, question: str) -> Asked:
+        """Read a question: words, names, kinds."""
+        with self.index.rows() as rows:
+            return _asked(question, rows)
+
+    # -- one question
+
+    def _hits(
+        self,
+        forms: Sequence[tuple[str, float, tuple[dict[str, float], dict[str, float]]]],
+        vector: NDArray[np.float32],
+        limit: int,
+        filters: Filters | None,
+    ) -> list[Hit]:
+        with self.index.rows() as rows:
+            asked = [_asked(text, rows) for text, _, _ in forms]
+            scores = np.zeros(len(rows.documents))
+            allowed = None if filters is None else rows.allowed(filters)
+            for (_, weight, nearest), each in zip(forms, asked, strict=True):
+                self._fuse(scores, each, nearest, rows, weight)
+            self._prefer(scores, asked[0], rows)
+            if allowed is not None:
+                scores[~allowed] = 0
+            best = _best(scores, limit)
+            hits = [
+                (document, float(scores[row]), _covered(asked[0], row, rows))
+                for row in best
+                if (document := rows.documents[row]) is not None
+            ]
+            rarity = {word: rows.texts.rarity(word) for word in asked[0].words}
+        cosines = self._cosines(vector, [each.id for each, _, _ in hits], forms[0][2])
+        return [
+            Hit(
+                document,
+                self._passage(document, rarity),
+                score,
+                cosines.get(document.id, 0.0),
+                covered,
+            )
+            for document, score, covered in hits
+        ]
+
+    def _fuse(
+        self,
+        scores: _Floats,
+        asked: Asked,
+        nearest: tuple[dict[str, float], dict[str, float]],
+        rows: Rows,
+        weight: float,
+    ) -> None:
+        """Add the reciprocal ranks of the four rankings to the scores."""
+        its, depth = self._weights, self._weights.depth
+        rankings = (
+            (its.titles, _best(rows.titles.scores(asked.words), depth)),
+            (its.texts, _best(rows.texts.scores(asked.words), depth)),
+            (its.questions, rows.of(nearest[0])),
+            (its.passages, rows.of(nearest[1])),
+        )
+        for each, ranking in rankings:
+            if each and len(ranking):
+                places = np.arange(1, len(ranking) + 1)
+                scores[np.asarray(ranking)] += weight * each / (its.k + places)
+
+    def _prefer(self, scores: _Floats, asked: Asked, rows: Rows) -> None:
+        """Add what the question's names and kind say of a document."""
+        for key, share in asked.names.items():
+            about = list(rows.names.documents(key))
+            scores[about] += self._weights.focus * share
+        if asked.kinds:
+            fit = list(rows.where("question_type", asked.kinds[:1]))
+            fit_scores = scores[fit]
+            scores[fit] = np.where(fit_scores > 0, fit_scores + self._weights.kind, 0)
+
+    def _cosines(
+        self,
+        vector: NDArray[np.float32],
+        ids: Sequence[str],
+        nearest: tuple[dict[str, float], dict[str, float]],
+    ) -> dict[str, float]:
+        """Cosine of the nearest vector of each; the search knows most of them."""
+        first, second = nearest
+        known = {
+            each: max(first[each], second[each]) for each in ids if each in first and each in second
+        }
+        return known | self.index.dense.cosines(vector, [each for each in ids if each not in known])
+
+    def _passage(self, document: Document, rarity: Mapping[str, float]) -> Chunk:
+        chunks = list(self._chunks(document)) if self._chunks is not None else []
+        return nearest_passage(document, chunks, rarity)
+
+
+def _asked(question: str, rows: Rows) -> Asked:
+    split = words(question)
+    right = rows.names.corrected(split, {each for each in split if rows.texts.knows(stem(each))})
+    named = rows.names.named(right)
+    values = {
+        each.key: sum(rows.titles.rarity(word) for word in {*each.key} if word not in STOP_WORDS)
+        for each in named
+    }
+    most = max(values.values(), default=0.0)
+    inside = {number for each in named for number in range(each.start, each.end)}
+    rest = " ".join(word for number, word in enumerate(right) if number not in inside)
+    return Asked(
+        question,
+        tuple(stem(word) for word in right if word not in STOP_WORDS),
+        {key: value / most for key, value in values.items()} if most else {},
+        question_types(rest) or (("information",) if named else ()),
+    )
+
+
+def _best(scores: NDArray[np.floating], count: int) -> list[int]:
+    """Rows of the highest scores above 0, best first; of equal ones the lower row."""
+    if count < len(scores):
+        # a little more than asked for would not do: ties at the end are cut by row number
+        floor = np.partition(scores, len(scores) - count)[len(scores) - count]
+        able = np.flatnonzero((scores >= floor) & (scores > 0))
+    else:
+        able = np.flatnonzero(scores > 0)
+    order = np.argsort(-scores[able], kind="stable")[:count]
+    return [int(row) for row in able[order]]
+
+
+def _covered(asked: Asked, row: int, rows: Rows) -> float:
+    content = list(dict.fromkeys(asked.words))
+    return rows.texts.has(row, content) / len(content) if content else 0.0
