@@ -14,7 +14,7 @@ from typing import Any
 
 from agents.work import Work, dead_letter, each, reason, settle
 from rag.documents import Document
-from rag.retriever import Retriever
+from rag.index import Index
 from streams.application import VigilApp, report_lag
 from streams.chat_events import DocumentEvent
 from streams.following import Following
@@ -65,14 +65,14 @@ class DocumentsAgent:
     Args:
         app: the application.
         topics: all of them.
-        retriever: that has the index.
+        index: of this worker.
 
     Attributes:
         documents: follows the topic.
     """
 
-    def __init__(self, app: VigilApp, topics: Catalogue, retriever: Retriever) -> None:
-        self._app, self._topics, self._retriever = app, topics, retriever
+    def __init__(self, app: VigilApp, topics: Catalogue, index: Index) -> None:
+        self._app, self._topics, self._documents = app, topics, index
         self.documents = Following(app.settings, topics.documents.name, self._index)
 
     async def run(self, stream: Any) -> None:
@@ -103,10 +103,10 @@ class DocumentsAgent:
         gone = [name for name, document in changed.items() if document is None]
         # encoding takes its time: questions are answered meanwhile
         await asyncio.to_thread(self._change, put, gone)
-        metrics.documents.set(len(self._retriever))
+        metrics.documents.set(len(self._documents))
 
     def _change(self, put: list[Document], gone: list[str]) -> None:
         if put:
-            self._retriever.upsert(put)
+            self._documents.upsert(put)
         if gone:
-            self._retriever.remove(gone)
+            self._documents.remove(gone)

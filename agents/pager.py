@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any
 
 from faust.types import TP
+
 from agents.work import Work, dead_letter, each, finish, reason
 from config.clock import from_ms, now_ms, to_ms
 from config.policy import Policy

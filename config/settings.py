@@ -229,6 +229,9 @@ class Settings(BaseSettings):
         description="Whose emergency numbers are told: a country's code, or EU; see "
         "config/emergency_numbers.yaml.",
     )
+    time_zone: str = Field(
+        "UTC", description="Of the clocks on the walls, for questions: Europe/Vienna."
+    )
     claims_key: SecretStr | None = Field(
         None,
         description="Signs who asks and what they may see; without it the topic's ACLs are "

@@ -10,21 +10,20 @@ with an endpoint      → the model's words, as far as each sentence cites a quo
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from rag import reply_text
 from rag.answers import Answer, Outcome, Quote, RuleMatch
-from rag.checked import checked
 from rag.confidence import Confidence
-from rag.documents import Document, Hit
-from rag.endpoint import Endpoint, EndpointError
+from rag.documents import Document
+from rag.endpoint import Endpoint
 from rag.extract import Extractor
 from rag.followup import resolve
+from rag.replying import reply_to
 from rag.retriever import Retriever
-from rag.safety.gate import Safety
+from rag.safety import Safety
 from rag.tools.claims import Claims, Refusal
 from rag.tools.matching import match
 from rag.tools.registry import Setting, call
@@ -33,8 +32,6 @@ from rag.tools.subjects import ToolArgumentError
 from tables.conversations import Past
 
 __all__ = ["Answerer", "Ask", "Given"]
-
-log = logging.getLogger(__name__)
 
 #: Documents that are looked at for an answer.
 _HITS = 10
@@ -91,6 +88,7 @@ class Answerer:
         retriever: finds evidence.
         confidence: whether it is enough.
         extractor: quotes it.
+        corpus: version of the documents, as answers name it.
         ward: the live state; None = there is none here, as on a terminal.
         setting: what tools know besides the ward.
         zone: of the wall clock, for "since this morning".
@@ -104,13 +102,15 @@ class Answerer:
         confidence: Confidence,
         extractor: Extractor,
         *,
+        corpus: str = "",
         ward: Ward | None = None,
         setting: Setting | None = None,
         zone: ZoneInfo = _UTC,
         endpoint: Endpoint | None = None,
     ) -> None:
         self._safety, self._retriever, self._confidence = safety, retriever, confidence
-        self._extractor, self._ward, self._setting = extractor, ward, setting
+        self._extractor, self._corpus = extractor, corpus
+        self._ward, self._setting = ward, setting
         self._zone, self._endpoint = zone, endpoint
 
     async def answer(self, asks: Sequence[Ask]) -> list[Given]:
@@ -127,7 +127,7 @@ class Answerer:
         if rest:
             # encoding and searching take milliseconds that heartbeats cannot wait for
             found = await asyncio.to_thread(self._from_evidence, [asks[n] for n in rest])
-            said = (self._in_words(asks[n], one) for n, one in zip(rest, found, strict=True))
+            said = (self._said(asks[n], one) for n, one in zip(rest, found, strict=True))
             for number, one in zip(rest, await asyncio.gather(*said), strict=True):
                 given[number] = one
         return [one for one in given if one is not None]
@@ -137,7 +137,7 @@ class Answerer:
     def _by_rule(self, ask: Ask) -> Given | None:
         verdict = self._safety.check(ask.text)
         if verdict.outcome in ("emergency", "crisis") or (verdict.outcome and ask.allowed):
-            return self._ruled(verdict.outcome, verdict.text, verdict.matches)
+            return self._ruled(verdict.outcome, verdict.text, verdict.rules)
         if not ask.allowed:
             return self._ruled("refused", _TOO_MANY, (RuleMatch("rate/session", "1", 0, 0),))
         return None
@@ -188,56 +188,45 @@ class Answerer:
 
     # -- evidence
 
-    async def _in_words(self, ask: Ask, found: "_Found") -> Given:
-        """Let a model say it, if there is one; what of it does not stand gives way to quotes."""
-        given = found.given
-        if self._endpoint is None or given.answer.outcome != "answered":
-            return given  # no evidence, no model
-        evidence = given.answer.quotes
-        try:
-            reply = await self._endpoint.reply(found.resolved, evidence, ask.past.summary)
-        except EndpointError as error:
-            log.warning("the endpoint gave no answer (%s): quotes are shown", error.why)
-            return given
-        said = checked(reply, evidence, found.documents, given.answer.confidence)
-        return replace(given, answer=reply_text.verified(said.answer, found.documents))
+    async def _said(self, ask: Ask, found: "_Found") -> Given:
+        """Say what was found: in a model's words if there is one, else in quotes."""
+        reply = await reply_to(
+            found.resolved,
+            found.quotes,
+            found.documents,
+            confidence=found.sure,
+            endpoint=self._endpoint,
+            summary=ask.past.summary,
+        )
+        quotes = reply.answer.quotes
+        focus = found.documents[quotes[0].document_id].focus if quotes else ""
+        return Given(reply.answer, focus, corpus=self._corpus)
 
     def _from_evidence(self, asks: Sequence[Ask]) -> list["_Found"]:
         """Answer from documents; takes its time, so it runs in a thread."""
         resolved = [
-            resolve(
-                ask.text,
-                ask.past.focus,
-                "",
-                about=ask.past.about,
-                subjects=self._retriever.subjects,
-            ).text
-            for ask in asks
+            resolve(ask.text, ask.past.focus, "", about=ask.past.about).text for ask in asks
         ]
         hits = self._retriever.search(resolved, limit=_HITS)
-        sure = [self._confidence.of(found) for found in hits]
+        sure = [
+            self._confidence.of(text, found) for text, found in zip(resolved, hits, strict=True)
+        ]
         enough = [n for n, value in enumerate(sure) if value >= self._confidence.threshold]
         quoted = self._extractor.quotes([(resolved[n], hits[n]) for n in enough])
         quotes = dict(zip(enough, quoted, strict=True))
         return [
-            self._quoted(text, quotes.get(n, ()), hits[n], sure[n])
+            _Found(
+                text, quotes.get(n, ()), {hit.document.id: hit.document for hit in hits[n]}, sure[n]
+            )
             for n, text in enumerate(resolved)
         ]
-
-    def _quoted(
-        self, resolved: str, quotes: tuple[Quote, ...], hits: Sequence[Hit], sure: float
-    ) -> "_Found":
-        documents = {hit.document.id: hit.document for hit in hits}
-        answer = reply_text.verified(reply_text.extractive(quotes, sure), documents)
-        first = documents[answer.quotes[0].document_id] if answer.quotes else None
-        given = Given(answer, first.focus if first else "", corpus=self._retriever.version)
-        return _Found(resolved, given, documents)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """An answer made of quotes, with what it was made from."""
+    """What there is for an answer: no quotes where it is not enough."""
 
     resolved: str
-    given: Given
+    quotes: tuple[Quote, ...]
     documents: Mapping[str, Document]
+    sure: float

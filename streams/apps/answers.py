@@ -14,14 +14,13 @@ Run it with ``vigil worker answers``; of several workers each answers a part of 
 
 from typing import TYPE_CHECKING, Any
 
+from rag.safety.rate import Limiter
+
 from agents.documents import DocumentsAgent
 from agents.questions import QuestionsAgent
 from agents.ward import WardAgent
 from config.settings import Settings, settings
-from rag.answering import Answerer
-from rag.retriever import Retriever
-from rag.safety.rate import Limiter
-from streams.answering import answerer, retriever
+from streams.answering import Evidence, answerer, evidence
 from streams.application import VigilApp, new_app
 from streams.topics import catalogue
 from tables.conversations import Conversations, Rules
@@ -36,19 +35,19 @@ if TYPE_CHECKING:
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 
 
-def build(settings: Settings, retriever: Retriever) -> VigilApp:
+def build(settings: Settings, found: Evidence) -> VigilApp:
     """Build the application: its topology, read from top to bottom.
 
     Args:
         settings: of this process.
-        retriever: finds evidence, in the corpus and in what comes by the topic.
+        found: what there is to answer from.
     """
     app = new_app("answers", settings)
     topics = catalogue(settings)
     partitions, buffer_mib = settings.partitions, settings.rocksdb_buffer_mib
 
     # documents → index
-    file = DocumentsAgent(app, topics, retriever)
+    file = DocumentsAgent(app, topics, found.retriever.index)
     app.agent(app.batch_topic(topics.documents.name), name="file")(file.run)
     app.task(file.documents.follow)
 
@@ -76,8 +75,8 @@ def build(settings: Settings, retriever: Retriever) -> VigilApp:
     )
     conversations = Conversations(Rules(ttl_ms=round(settings.chat_ttl_minutes * _MINUTE_MS)))
     limiter = Limiter(settings.chat_questions_per_minute)
-    who: Answerer = answerer(settings, retriever, ward=wards)
-    ask = QuestionsAgent(app, topics, who, conversations, limiter, conversation_table)
+    answers = answerer(settings, found, wards)
+    ask = QuestionsAgent(app, topics, answers, conversations, limiter, conversation_table)
     app.agent(app.batch_topic(topics.chat_questions.name), name="ask")(ask.run)
 
     app.prerequisites = (file.documents.ready, keep.changes.ready, keep.alerts.ready)
@@ -89,4 +88,4 @@ def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     chosen = settings()
-    return build(chosen, retriever(chosen))
+    return build(chosen, evidence(chosen))

@@ -102,12 +102,12 @@ async def _here(texts: list[str]) -> list[dict[str, Any]]:
 async def _answers(texts: Iterator[str], total: int | None) -> Any:
     # imported here: models and index take a second to load
     from rag.answering import Ask
-    from streams.answering import answerer, retriever
+    from streams.answering import answerer, evidence
 
     chosen = settings()
     console = Console(stderr=True)
     with console.status("Loading the documents…"):
-        asked = answerer(chosen, retriever(chosen))
+        asked = answerer(chosen, evidence(chosen))
     with Progress(console=console, transient=True, disable=total == 1) as progress:
         task = progress.add_task("Answering", total=total)
         while batch := list(islice(texts, _TOGETHER)):

@@ -1,16 +1,19 @@
 """``vigil corpus``: make the documents that answers quote, and see what there is."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from config.settings import settings
-from rag.corpus.build import Encode
+from rag.corpus.build import Track
 from rag.corpus.chunks import ChunkSettings
 from rag.corpus.manifest import Manifest
+from rag.documents import Document
 
 __all__ = ["corpus"]
 
@@ -20,15 +23,24 @@ _USUAL = ChunkSettings()
 _NAMED = 20
 
 
-def _encoder() -> Encode | None:
-    """What makes vectors and an index of the documents that were written; None: nothing does."""
-    return None
+def _encode(folder: Path, documents: Sequence[Document], track: Track) -> None:
+    """Make the vectors of the documents, so that a worker need not."""
+    from rag.encoder import load_encoder
+    from rag.vectors import encode_corpus
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Encoding", total=None)
+        encode_corpus(
+            folder,
+            documents,
+            load_encoder(),
+            progress=lambda done, whole: bar.update(task, completed=done, total=whole),
+        )
 
 
 def _folder(given: Path | None) -> Path:
-    chosen = settings()
-    named: Path | None = given or getattr(chosen, "corpus", None)
-    return named or chosen.home / "corpus"
+    return given or settings().corpus_path
 
 
 @click.group(epilog="Example: vigil corpus build medquad-xml.tar.xz guidelines/")
@@ -93,7 +105,7 @@ def build(
         chunks=chunks,
         seed=seed,
         more=shipped() if with_shipped else (),
-        encode=_encoder(),
+        encode=_encode,
         progress=track,
     )
     _tell(folder, manifest, as_json)
