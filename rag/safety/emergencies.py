@@ -1,6 +1,5 @@
 """Emergencies and crises, found by rules before anything else is done with a message."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -9,7 +8,8 @@ from pydantic import Field
 
 from rag.answers import RuleMatch
 from rag.safety.context import Context, Kind, Sentence
-from rag.safety.patterns import Lexicon, Pattern
+from rag.safety.index import Index
+from rag.safety.patterns import Lexicon
 from rag.safety.rules import Strict, compiled, read
 from rag.safety.spelling import Spelling, common_words
 from rag.safety.text import Plain, plain
@@ -68,15 +68,13 @@ class Emergencies:
         self._context = Context.load(content.classes, conditions, context)
         self.version = content.version
         self._rules = content.rules
-        self._by_word: dict[str, list[tuple[int, Kind, Pattern]]] = defaultdict(list)
-        words = set(self._context.words)
-        for number, rule in enumerate(content.rules):
-            for kind in _KINDS:
-                place = ("rules", number, kind)
-                for pattern in compiled(getattr(rule, kind), lexicon, source, place):
-                    for word in pattern.anchor:
-                        self._by_word[word].append((number, kind, pattern))
-                    words |= pattern.words
+        self._index = Index(
+            ((number, kind), pattern)
+            for number, rule in enumerate(content.rules)
+            for kind in _KINDS
+            for pattern in compiled(getattr(rule, kind), lexicon, source, ("rules", number, kind))
+        )
+        words = self._index.words | self._context.words
         self._spelling = Spelling(words, common_words())
 
     def read(self, message: str) -> Plain:
@@ -90,23 +88,17 @@ class Emergencies:
             message: as it was written, in any length.
         """
         of = self.read(message)
-        words = set(of.text.split())
         found: dict[int, tuple[int, int]] = {}
         figures: list[tuple[int, int]] | None = None
-        tried: set[int] = set()
-        for word in words:
-            for number, kind, pattern in self._by_word.get(word, ()):
-                if number in found or id(pattern) in tried:
-                    continue
-                tried.add(id(pattern))
-                if any(need.isdisjoint(words) for need in pattern.needs):
-                    continue
-                for span in pattern.find(of.text):
-                    if figures is None:
-                        figures = list(self._context.idioms.spans(of.text))
-                    if self._counts(of.text, span, kind, number, figures):
-                        found[number] = span
-                        break
+        for (number, kind), pattern in self._index.candidates(of.text):
+            if number in found:
+                continue
+            for span in pattern.find(of.text):
+                if figures is None:
+                    figures = list(self._context.idioms.spans(of.text))
+                if self._counts(of.text, span, kind, number, figures):
+                    found[number] = span
+                    break
         return tuple(
             RuleMatch(self._rules[number].id, self.version, *of.span(*found[number]))
             for number in sorted(found)

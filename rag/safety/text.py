@@ -105,6 +105,7 @@ _STANDS_FOR = {
     "u": "you", "ur": "your", "r": "are", "plz": "please", "pls": "please", "rn": "right now",
     "bc": "because", "cuz": "because", "coz": "because", "gonna": "going to", "gona": "going to",
     "wanna": "want to", "wana": "want to", "gotta": "have to", "tryna": "trying to",
+    "shud": "should", "shld": "should", "wud": "would", "takin": "taking", "thru": "through",
     "lemme": "let me", "idk": "i do not know", "kys": "kill yourself", "kms": "kill myself",
     "b4": "before", "2day": "today", "2nite": "tonight", "tmrw": "tomorrow", "sum1": "someone",
     "any1": "anyone", "every1": "everyone", "ppl": "people", "hx": "history", "pmh": "history",
