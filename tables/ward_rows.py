@@ -44,6 +44,7 @@ RECENT = 24
 NOT_MEASURED = -1
 
 _VERSION = b"\x01"
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class RowError(ValueError):
@@ -90,6 +91,12 @@ class Newest(msgspec.Struct, array_like=True, frozen=True):
         """Of two, the one with the higher is the newer. Ids end in numbers: longer is later."""
         name = self.recommendation_id
         return self.observed_ms, self.produced_ms, len(name), name, self.risk
+
+    def ahead(self, other: "Newest") -> "Newest":
+        """The newer of both; where nothing tells, the same one in either order."""
+        if self.order == other.order:
+            return max(self, other, key=_encode)
+        return max(self, other, key=lambda one: one.order)
 
 
 class Point(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
@@ -177,7 +184,7 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
 
     def joined(self, newest: Newest, point: Point) -> "Snapshot":
         """With one more recommendation, early or late."""
-        ahead = max(self.newest, newest, key=lambda one: one.order)
+        ahead = self.newest.ahead(newest)
         since_ms = ahead.observed_ms - SPANS * SPAN_MS
         kept = sorted({*self.recent, point})
         recent = tuple(one for one in kept[-RECENT:] if one.at_ms >= since_ms)
@@ -202,7 +209,6 @@ def _with(spans: tuple[Span, ...], one: Span) -> tuple[Span, ...]:
     return tuple(by[number] for number in sorted(by) if number >= first)
 
 
-_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Snapshot).decode
 
 

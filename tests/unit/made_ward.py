@@ -155,5 +155,5 @@ _changes = st.builds(
 #: Records of both topics.
 feeds = st.lists(
     st.tuples(st.just("recommended"), _recommendations) | st.tuples(st.just("changed"), _changes),
-    max_size=60,
+    max_size=30,
 )
