@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.answers import Quote
-from rag.asked import content_words, question_types
+from rag.asked import content_words, name_words, question_types
 from rag.documents import Document, Hit
 from rag.sentence_scores import SPENT, relevance, repeated
 
@@ -123,7 +123,7 @@ class Extractor:
             relevance(
                 content_words(question),
                 [content_words(each.text) for each in sentences],
-                [self._prior(question, each) for each in sentences],
+                _priors(question_types(question), sentences),
             )
             for (question, _), sentences in zip(asked, found, strict=True)
         ]
@@ -181,14 +181,6 @@ class Extractor:
         # several publishers give the same text
         once = {hit.document.text: hit for hit in reversed(kept)}
         return [hit for hit in kept if once[hit.document.text] is hit][: self._limits.documents]
-
-    def _prior(self, question: str, sentence: _Sentence) -> float:
-        """What speaks for a sentence before its words are read, 0 to 1."""
-        kinds = question_types(question)
-        fits = not kinds or sentence.document.question_type in kinds
-        # the documents of a corpus of answers begin with what they have to say
-        early = 1 / (1 + 0.3 * sentence.number)
-        return (0.5 * early + 0.25 * fits + 0.25) / (1 + sentence.rank)
 
     def _add_similarity(
         self,
@@ -274,5 +266,21 @@ class Extractor:
 
 def _is_named(document: Document, asked: frozenset[str]) -> bool:
     """Whether a question has all words of a name of the document's subject."""
-    names = (content_words(name) for name in (document.focus, *document.synonyms))
+    names = (name_words(name) for name in (document.focus, *document.synonyms))
     return any(name and asked.issuperset(name) for name in names)
+
+
+def _priors(kinds: Sequence[str], sentences: Sequence[_Sentence]) -> list[float]:
+    """What speaks for sentences before their words are read, 0 to 1 each.
+
+    Args:
+        kinds: of answer that were asked for.
+        sentences: that could be quoted.
+    """
+    priors: list[float] = []
+    for sentence in sentences:
+        fits = not kinds or sentence.document.question_type in kinds
+        # the documents of a corpus of answers begin with what they have to say
+        early = 1 / (1 + 0.3 * sentence.number)
+        priors.append((0.5 * early + 0.25 * fits + 0.25) / (1 + sentence.rank))
+    return priors
