@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import Stemmer  # type: ignore[import-not-found]
 
-__all__ = ["FILLERS", "content_words", "question_types", "stem", "word_set", "words"]
+__all__ = ["FILLERS", "content_words", "name_words", "question_types", "stem", "word_set", "words"]
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _stemmer = Stemmer.Stemmer("english", 0)
@@ -67,6 +67,12 @@ def content_words(text: str) -> list[str]:
         for word in words(text)
         if word not in FILLERS and (len(word) > 1 or word.isdigit())
     ]
+
+
+@lru_cache(maxsize=65_536)
+def name_words(name: str) -> frozenset[str]:
+    """`content_words` of a name, remembered: there are not so many, and each is looked at often."""
+    return frozenset(content_words(name))
 
 
 # How people ask for each kind of answer; the kinds are those of MedQuAD. Earlier rows are the more

@@ -1,8 +1,9 @@
 """What remains of a model's reply when only that stays which its sources say.
 
 A sentence stays if it cites evidence that there is, every quote of it stands in the source of that
-evidence, it says nothing beyond what it cites: its numbers are there, most of its words are there,
-and a "not" only where there is one; and it has no link. The rest goes, sentence by sentence; where
+evidence, and it says nothing beyond what it cites: its numbers are there, most of its words are
+there, the sentence nearest to it has a "not" where it has one and none where it has none; and it
+has no link. The rest goes, sentence by sentence; where
 nothing stays, the answer is made of quotes.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.answers import Answer, Quote
-from rag.asked import content_words, words
+from rag.asked import content_words
 from rag.documents import Document
 from rag.found import find
 from rag.reply_text import extractive, one_line, with_notes
@@ -22,8 +23,8 @@ __all__ = ["Checked", "Claim", "checked", "claims"]
 _CITED = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 _LINK = re.compile(r"https?://|www\.|<[a-z/!]|\]\(", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_NOT = frozenset(
-    {"no", "not", "never", "none", "without", "cannot", "neither", "nor", "don", "doesn"}
+_NOT = re.compile(
+    r"\b(?:no|not|never|none|without|cannot|neither|nor)\b|n['\u2019]t\b", re.IGNORECASE
 )
 # The end of a sentence, with the citations that belong to it on either side of the full stop.
 _SENTENCE = re.compile(
@@ -158,13 +159,25 @@ def _resolved(
 
 
 def _says_no_more(sentence: str, quotes: Sequence[Quote]) -> bool:
-    """Whether the quotes have the sentence's numbers, most of its words, and its negations."""
+    """Whether the quotes have the sentence's numbers, most of its words, and its "not"."""
     if not sentence or _LINK.search(sentence):
         return False
     said = " ".join(one_line(quote.text) for quote in quotes)
     if not set(_NUMBER.findall(sentence)) <= set(_NUMBER.findall(said)):
         return False
-    if not _NOT.isdisjoint(words(sentence)) and _NOT.isdisjoint(words(said)):
-        return False
     own, theirs = content_words(sentence), set(content_words(said))
-    return bool(own) and sum(word in theirs for word in own) >= _SAID * len(own)
+    if not own or sum(word in theirs for word in own) < _SAID * len(own):
+        return False
+    nearest = max(_parts(said), key=lambda part: _shared(part, own))
+    return bool(_NOT.search(nearest)) == bool(_NOT.search(sentence))
+
+
+def _parts(text: str) -> list[str]:
+    """Sentences, roughly."""
+    return re.split(r"(?<=[.!?;])\s+", text)
+
+
+def _shared(part: str, words: Sequence[str]) -> float:
+    """How much of the words a sentence has; of equal ones the shorter has more."""
+    own = content_words(part)
+    return len({*own} & {*words}) + 1 / (2 + len(own))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.asked import content_words
+from rag.asked import content_words, name_words
 from rag.documents import Document, Hit
 
 __all__ = ["FEATURES", "Confidence", "ConfidenceError", "features", "shipped"]
@@ -77,13 +77,8 @@ def _subject(hit: Hit) -> str:
 
 
 def _named(document: Document, asked: frozenset[str]) -> float:
-    names = (_words_of(name) for name in (document.focus, *document.synonyms))
+    names = (name_words(name) for name in (document.focus, *document.synonyms))
     return max((len(name & asked) / len(name) for name in names if name), default=0.0)
-
-
-@lru_cache(maxsize=16_384)
-def _words_of(name: str) -> frozenset[str]:
-    return frozenset(content_words(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.answers import Quote
-from rag.asked import content_words, question_types
+from rag.asked import content_words, name_words, question_types
 from rag.documents import Document, Hit
 from rag.sentence_scores import SPENT, relevance, repeated
 
@@ -53,6 +53,7 @@ class Limits:
         characters: of all quotes together, at most.
         documents: that are quoted, at most.
         shortest: characters of a sentence worth quoting; shorter ones are headings.
+        sentences: that are looked at, of a document's beginning, beside its nearest passage.
         encoded: sentences of a question whose similarity is computed; the rest is ranked by words.
         floor: share of the best score that a sentence must have.
         behind: how much smaller the cosine of a document may be than that of the best, -1 to 1.
@@ -62,6 +63,7 @@ class Limits:
     characters: int = 900
     documents: int = 3
     shortest: int = 20
+    sentences: int = 60
     encoded: int = 8
     floor: float = 0.45
     behind: float = 0.12
@@ -81,13 +83,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """A sentence that could be quoted; `number` counts those of its document, `rank` documents."""
+    """A sentence that could be quoted; `number` counts those of its document, `rank` documents,
+    `words` are its stems.
+    """
 
     document: Document
     rank: int
     number: int
     start: int
     end: int
+    words: tuple[str, ...]
 
     @property
     def text(self) -> str:
@@ -122,8 +127,8 @@ class Extractor:
         scored = [
             relevance(
                 content_words(question),
-                [content_words(each.text) for each in sentences],
-                [self._prior(question, each) for each in sentences],
+                [each.words for each in sentences],
+                _priors(question_types(question), sentences),
             )
             for (question, _), sentences in zip(asked, found, strict=True)
         ]
@@ -140,18 +145,25 @@ class Extractor:
         for rank, hit in enumerate(self._documents(question, hits)):
             document = hit.document
             for number, (start, end) in enumerate(self._sentences(document.text)):
+                if number >= self._limits.sentences and not (
+                    start < hit.chunk.end and hit.chunk.start < end
+                ):
+                    continue
                 lead = _LEAD_IN.match(document.text, start, end)
                 start = lead.end() if lead else start
                 end = start + len(document.text[start:end].rstrip())
-                if self._quotable(document.text[start:end]):
-                    found.append(_Sentence(document, rank, number, start, end))
-        return found
+                text = document.text[start:end]
+                if self._quotable(text):
+                    own = tuple(content_words(text))
+                    found.append(_Sentence(document, rank, number, start, end, own))
+        # where nothing says anything, where to read on is still an answer
+        return [each for each in found if not _ELSEWHERE.match(each.text)] or found
 
     def _quotable(self, text: str) -> bool:
-        """Whether a sentence says something, and can be shown whole."""
-        whole = self._limits.shortest <= len(text) <= self._limits.characters
+        """Whether a sentence can be shown, and shown whole."""
         # a text may open by repeating its question; a colon announces what is not in the sentence
-        return whole and text[-1] not in "?:" and not _ELSEWHERE.match(text)
+        whole = self._limits.shortest <= len(text) <= self._limits.characters
+        return whole and text[-1] not in "?:"
 
     def _documents(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
         """The best document and those that can stand beside it: as near, and of what was asked.
@@ -181,14 +193,6 @@ class Extractor:
         # several publishers give the same text
         once = {hit.document.text: hit for hit in reversed(kept)}
         return [hit for hit in kept if once[hit.document.text] is hit][: self._limits.documents]
-
-    def _prior(self, question: str, sentence: _Sentence) -> float:
-        """What speaks for a sentence before its words are read, 0 to 1."""
-        kinds = question_types(question)
-        fits = not kinds or sentence.document.question_type in kinds
-        # the documents of a corpus of answers begin with what they have to say
-        early = 1 / (1 + 0.3 * sentence.number)
-        return (0.5 * early + 0.25 * fits + 0.25) / (1 + sentence.rank)
 
     def _add_similarity(
         self,
@@ -226,7 +230,7 @@ class Extractor:
         if not len(scores):
             return ()
         floor = self._limits.floor * scores.max()
-        bags = [frozenset(content_words(each.text)) for each in sentences]
+        bags = [frozenset(each.words) for each in sentences]
         left = scores.copy()
         while (best := int(left.argmax())) >= 0 and left[best] >= floor:
             sentence, left[best] = sentences[best], SPENT
@@ -274,5 +278,21 @@ class Extractor:
 
 def _is_named(document: Document, asked: frozenset[str]) -> bool:
     """Whether a question has all words of a name of the document's subject."""
-    names = (content_words(name) for name in (document.focus, *document.synonyms))
+    names = (name_words(name) for name in (document.focus, *document.synonyms))
     return any(name and asked.issuperset(name) for name in names)
+
+
+def _priors(kinds: Sequence[str], sentences: Sequence[_Sentence]) -> list[float]:
+    """What speaks for sentences before their words are read, 0 to 1 each.
+
+    Args:
+        kinds: of answer that were asked for.
+        sentences: that could be quoted.
+    """
+    priors: list[float] = []
+    for sentence in sentences:
+        fits = not kinds or sentence.document.question_type in kinds
+        # the documents of a corpus of answers begin with what they have to say
+        early = 1 / (1 + 0.3 * sentence.number)
+        priors.append((0.5 * early + 0.25 * fits + 0.25) / (1 + sentence.rank))
+    return priors

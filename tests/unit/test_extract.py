@@ -1,13 +1,14 @@
 """What is quoted: whole sentences of what was asked for, few, and to the letter."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.documents import Document
+from rag.documents import Chunk, Document
 from rag.extract import Extractor, Limits
 from rag.sentence_scores import relevance, repeated
 from tests.unit.made_documents import ASTHMA, ASTHMA_GENES, GOUT, hit, sentences
@@ -32,6 +33,25 @@ def test_neither_a_repeated_question_nor_a_pointer_elsewhere_is_quoted() -> None
     said = " ".join(quotes(QUESTION, ASTHMA, limits=Limits(floor=0.0, quotes=9)))
     assert "What are the treatments" not in said
     assert "For more information" not in said
+
+
+def test_a_document_that_only_points_elsewhere_is_quoted_where_there_is_nothing_better() -> None:
+    text = "These resources address the treatment of asthma - Made Institute."
+    pointer = Document("9/x", "made", "", text, "Asthma", question_type="treatment")
+    assert quotes(QUESTION, pointer) == [text]
+    assert text not in quotes(QUESTION, pointer, ASTHMA)
+
+
+def test_of_a_long_document_its_beginning_and_its_nearest_passage_are_looked_at() -> None:
+    filler = "Nothing is said of the matter in here. " * 50
+    end = "Asthma is treated with steroids."
+    document = Document("9/y", "made", "", f"{filler}{end}", "Asthma")
+    chunk = Chunk(document.id, 1, len(filler) - 20, len(document.text))
+    extractor = Extractor(sentences, limits=Limits(sentences=5))
+    (found,) = extractor.quotes([(QUESTION, [replace(hit(document), chunk=chunk)])])
+    assert end in " ".join(quote.text for quote in found)
+    (found,) = extractor.quotes([(QUESTION, [replace(hit(document), chunk=Chunk("", 0, 0, 9))])])
+    assert end not in " ".join(quote.text for quote in found)
 
 
 def test_a_document_of_the_kind_that_was_asked_for_comes_first() -> None:
