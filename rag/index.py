@@ -45,12 +45,17 @@ class Rows:
         """How many documents there are."""
         return len(self.row_of)
 
-    def add(self, document: Document) -> None:
-        """Add a document; one of the same id goes."""
+    def add(self, document: Document, *, later: bool = False) -> None:
+        """Add a document; one of the same id goes.
+
+        Args:
+            document: whole.
+            later: its words need not be found before the next `merge`.
+        """
         before = self.row_of.get(document.id)
-        head = question_text(document)
-        row = self.titles.add([*stems(head), *stems(" ".join(document.synonyms))])
-        self.texts.add([*stems(head), *stems(document.text)])
+        head = stems(question_text(document))
+        row = self.titles.add([*head, *stems(" ".join(document.synonyms))], later=later)
+        self.texts.add([*head, *stems(document.text)], later=later)
         self.names.add(row, document.focus, document.synonyms)
         self.documents.append(document)
         self.row_of[document.id] = row
@@ -162,12 +167,23 @@ class Index:
         )
         ready = [(each, made[each.id] if its is None else its) for each, its in last.values()]
         with self._writing:
+            if not len(self):
+                self._fill(ready)
+                return
             for start in range(0, len(ready), _AT_ONCE):
                 part = ready[start : start + _AT_ONCE]
                 self.dense.upsert([each for each, _ in part], [its for _, its in part])
                 with self._reading:
                     for document, _ in part:
                         self._rows.add(document)
+
+    def _fill(self, ready: Sequence[tuple[Document, Vectors]]) -> None:
+        """Put the first documents in: nobody misses them yet, so that it may be done in one go."""
+        self.dense.upsert([each for each, _ in ready], [its for _, its in ready])
+        with self._reading:
+            for document, _ in ready:
+                self._rows.add(document, later=True)
+            self._rows.merge()
 
     def remove(self, ids: Iterable[str]) -> int:
         """Take documents out; unknown ones are passed over.
@@ -180,11 +196,6 @@ class Index:
                 gone = [each for each in ids if self._rows.remove(each)]
             self.dense.remove(gone)
         return len(gone)
-
-    def merge(self) -> None:
-        """Once many documents were added: a search is faster after it."""
-        with self._reading:
-            self._rows.merge()
 
 
 def build_index(
@@ -209,5 +220,4 @@ def build_index(
     vectors = encode_corpus(folder, documents, encoder, chunks=chunks, progress=progress)
     index = Index(encoder, dense, chunks=chunks)
     index.upsert(documents, vectors)
-    index.merge()
     return index

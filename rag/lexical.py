@@ -56,11 +56,12 @@ class LexicalIndex:
         """How many rows there are, removed ones and all."""
         return len(self._counts)
 
-    def add(self, words: Sequence[str]) -> int:
+    def add(self, words: Sequence[str], *, later: bool = False) -> int:
         """Add a document.
 
         Args:
             words: of the document, repeated as often as they are there.
+            later: it need not be found before the next `merge`: faster for many at once.
 
         Returns:
             Its row, which is never used again.
@@ -78,6 +79,8 @@ class LexicalIndex:
             self._frequency = np.concatenate([self._frequency, np.zeros(more, np.int64)])
         self._frequency[terms] += 1
         self._documents += 1
+        if later:
+            return row
         for term, count in zip(terms.tolist(), times.tolist(), strict=True):
             rows, counts = self._added.setdefault(term, ([], []))
             rows.append(row)

@@ -234,14 +234,15 @@ def _asked(question: str, rows: Rows) -> Asked:
 
 def _best(scores: NDArray[np.floating], count: int) -> list[int]:
     """Rows of the highest scores above 0, best first; of equal ones the lower row."""
-    if count < len(scores):
-        # a little more than asked for would not do: ties at the end are cut by row number
-        floor = np.partition(scores, len(scores) - count)[len(scores) - count]
-        able = np.flatnonzero((scores >= floor) & (scores > 0))
-    else:
-        able = np.flatnonzero(scores > 0)
+    able = np.flatnonzero(scores > 0)
+    if count < len(able):
+        # most rows have no word of the question: only the others are sorted
+        some = scores[able]
+        floor = np.partition(some, len(some) - count)[len(some) - count]
+        able = able[some >= floor]
     order = np.argsort(-scores[able], kind="stable")[:count]
-    return [int(row) for row in able[order]]
+    found: list[int] = able[order].tolist()
+    return found
 
 
 def _covered(asked: Asked, row: int, rows: Rows) -> float:

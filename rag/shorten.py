@@ -27,12 +27,14 @@ _ASKS = re.compile(
 )
 #: Starts of a question within a sentence that began as a story: only from here on it asks.
 _WANTS = re.compile(
-    r"\b(my questions? (is|are)|question:|i (just |really |only )?(want|need|would like|'d like|"
-    r"wanted|am trying|wish) to (know|learn|find out|ask|understand)|i (was|am|'m|m) "
-    r"(just )?wondering|(can|could|would) (you|someone|anyone|anybody|somebody) (please |kindly )?"
+    r"\b(my questions? (is|are)|question:|"
+    r"i (just |really |only )?(want|need|would like|'d like|wanted|am trying|wish) to "
+    r"(know|learn|find out|ask|understand)|i (was|am|'m|m) (just )?wondering|"
+    r"(can|could|would) (you|someone|anyone|anybody|somebody) (please |kindly )?"
     r"(tell|explain|advise|help|let|answer|give|send|provide)|"
-    r"please (tell|explain|advise|help|send|could|can|let|give|provide)|(tell|let) me (know|about|if|more|what|how)|i would like|"
-    r"i am (looking|searching) for|looking for|do you (know|have)|is there (any|a)|are there (any)?|"
+    r"please (tell|explain|advise|help|send|could|can|let|give|provide)|"
+    r"(tell|let) me (know|about|if|more|what|how)|i would like|i am (looking|searching) for|"
+    r"looking for|do you (know|have)|is there (any|a)|are there (any)?|"
     r"any (information|info|advice|suggestions?|idea))\b",
     re.IGNORECASE,
 )
