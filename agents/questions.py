@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from rag.safety.rate import Limiter
+from rag.safety.rate import Bucket, RateLimit
 
 from agents.work import Work, dead_letter, each, reason, settle
 from config.clock import from_ms, now_ms, to_ms
@@ -63,7 +63,7 @@ class QuestionsAgent:
         topics: all of them.
         answerer: knows the evidence, the patients and the rules.
         conversations: in memory.
-        limiter: how many questions a session may ask.
+        limit: how many questions a session may ask.
         table: where conversations are kept, with as many partitions as the questions.
     """
 
@@ -73,11 +73,13 @@ class QuestionsAgent:
         topics: Catalogue,
         answerer: Answerer,
         conversations: Conversations,
-        limiter: Limiter,
+        limit: RateLimit,
         table: BatchTable,
     ) -> None:
         self._app, self._topics, self._table = app, topics, table
-        self._answerer, self._conversations, self._limiter = answerer, conversations, limiter
+        self._answerer, self._conversations, self._limit = answerer, conversations, limit
+        # not stored: a worker that takes over grants a session its burst once more
+        self._buckets: dict[str, Bucket] = {}
         key = app.settings.claims_key
         self._claims_key = None if key is None else key.get_secret_value().encode()
         self._assignment = -1
@@ -104,6 +106,7 @@ class QuestionsAgent:
         newest_ms = max((one.at_ms for one in asked), default=0)
         for session in self._conversations.prune(partition, newest_ms):
             writes.setdefault(session.encode(), None)
+            self._buckets.pop(session, None)
         self._table.store(partition, list(writes.items()), outbox)
         acks = await outbox.hand_over()
         self._app.add_future(settle(self._app, acks, Work(event), self._table))
@@ -160,15 +163,17 @@ class QuestionsAgent:
             metrics.answering.observe((monotonic() - began) / len(new))
 
     def _ask(self, partition: int, one: _Asked) -> Ask:
-        question = one.question
+        question, session = one.question, one.question.session_id
+        allowed, bucket = self._limit.take(self._buckets.get(session), one.at_ms)
+        self._buckets[session] = bucket
         return Ask(
             question.text,
             one.at_ms,
-            self._conversations.what_was(partition, question.session_id, one.at_ms),
+            self._conversations.what_was(partition, session, one.at_ms),
             one.claims,
             question.patient_id,
             question.unit_id,
-            self._limiter.take(question.session_id, one.at_ms),
+            allowed,
         )
 
     def _tell(self, partition: int, one: _Asked, value: bytes, outbox: Outbox) -> None:
@@ -189,6 +194,7 @@ class QuestionsAgent:
             for known in self._chains:
                 self._conversations.drop(known)
             self._chains = {}
+            self._buckets = {}
         if partition in self._chains:
             return
         stored = ((key.decode(), row) for key, row in self._table.scan(partition))

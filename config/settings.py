@@ -243,9 +243,10 @@ class Settings(BaseSettings):
     chat_ttl_minutes: float = Field(
         15, gt=0, description="Event time without a question after which a conversation is over."
     )
-    chat_questions_per_minute: int = Field(
-        20, ge=1, description="Of one conversation; emergencies are answered all the same."
+    chat_questions_per_minute: float = Field(
+        20, gt=0, description="Of one conversation; emergencies are answered all the same."
     )
+    chat_burst: int = Field(10, ge=1, description="Of these, at once.")
     abstain_below: float | None = Field(
         None,
         ge=0,

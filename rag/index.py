@@ -155,7 +155,7 @@ class Index:
             documents: of two of one id the last is taken.
             vectors: of each, where they are known; else they are encoded.
         """
-        given = vectors or [None] * len(documents)
+        given: Sequence[Vectors | None] = vectors or [None] * len(documents)
         last = {each.id: (each, its) for each, its in zip(documents, given, strict=True)}
         fresh = [each for each, its in last.values() if its is None]
         made = dict(

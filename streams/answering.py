@@ -66,7 +66,6 @@ def evidence(settings: Settings, progress: Callable[[int, int], None] | None = N
     if corpus is None:
         index = Index(encoder, _dense(settings, "shipped"))
         index.upsert(shipped())
-        index.merge()
     else:
         dense = _dense(settings, corpus.manifest.sha256[:16])
         index = build_index(
@@ -139,4 +138,4 @@ def _endpoint(settings: Settings) -> Endpoint | None:
         timeout_s=timeout_s,
         deadline_s=2 * timeout_s,
     )
-    return Endpoint(access, redact=redact)
+    return Endpoint(access, redact=lambda text: redact(text).text)

@@ -14,7 +14,7 @@ Run it with ``vigil worker answers``; of several workers each answers a part of 
 
 from typing import TYPE_CHECKING, Any
 
-from rag.safety.rate import Limiter
+from rag.safety.rate import RateLimit
 
 from agents.documents import DocumentsAgent
 from agents.questions import QuestionsAgent
@@ -74,9 +74,9 @@ def build(settings: Settings, found: Evidence) -> VigilApp:
         about="what was asked and answered in each session",
     )
     conversations = Conversations(Rules(ttl_ms=round(settings.chat_ttl_minutes * _MINUTE_MS)))
-    limiter = Limiter(settings.chat_questions_per_minute)
+    limit = RateLimit(settings.chat_questions_per_minute, settings.chat_burst)
     answers = answerer(settings, found, wards)
-    ask = QuestionsAgent(app, topics, answers, conversations, limiter, conversation_table)
+    ask = QuestionsAgent(app, topics, answers, conversations, limit, conversation_table)
     app.agent(app.batch_topic(topics.chat_questions.name), name="ask")(ask.run)
 
     app.prerequisites = (file.documents.ready, keep.changes.ready, keep.alerts.ready)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from rag.safety.rate import Limiter
+from rag.safety.rate import RateLimit
 
 from agents.questions import QuestionsAgent
 from rag.answering import Ask, Given
@@ -48,7 +48,7 @@ class Desk:
             self.bench.topics,
             self.echo,
             Conversations(),
-            Limiter(self.per_minute),
+            RateLimit(self.per_minute, self.per_minute),
             self.table,
         )
 
