@@ -33,13 +33,13 @@ _WRAPPED = re.compile(r"\n(?<=[^\n]{40}[^\n.!?:;]\n)(?=[a-z])")
 _TAG = re.compile(
     r"</?(?:a|abbr|b|big|blockquote|br|center|cite|code|dd|div|dl|dt|em|font|h[1-6]|hr|i|img|li|ol|p"
     r"|pre|q|s|section|small|span|strike|strong|sub|sup|table|tbody|td|tfoot|th|thead|tr|tt|u|ul"
-    r"|!--[^>]*--)(?:\s[^<>]*)?/?>",
+    r"|!--[^<>]*--)(?:\s[^<>]*)?/?>",
     re.IGNORECASE,
 )
 _BREAKS = re.compile(
     r"</?(?:blockquote|br|dd|div|dl|dt|h[1-6]|hr|li|ol|p|pre|section|table|tr|ul)\b", re.IGNORECASE
 )
-_SILENT = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_SILENT = re.compile(r"<(/?)(?:script|style)\b[^<>]*>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:[a-zA-Z][a-zA-Z0-9]{1,30}|#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6});")
 
 _NO_WORD = re.compile(r"[\W_]+")
@@ -82,8 +82,21 @@ def without_html(text: str) -> str:
     'Take <5 mg, p < .05'
     """
     if "<" in text:
-        text = _TAG.sub(lambda tag: "\n" if _BREAKS.match(tag[0]) else "", _SILENT.sub("\n", text))
+        text = _TAG.sub(lambda tag: "\n" if _BREAKS.match(tag[0]) else "", _without_scripts(text))
     return _ENTITY.sub(lambda found: html.unescape(found[0]), text) if "&" in text else text
+
+
+def _without_scripts(text: str) -> str:
+    """Take scripts and styles out, from a tag that begins one to the next that ends one."""
+    kept: list[str] = []
+    at, begun = 0, None
+    for tag in _SILENT.finditer(text):
+        if tag[1]:
+            kept.append(text[at : tag.start() if begun is None else begun])
+            at, begun = tag.end(), None
+        elif begun is None:
+            begun = tag.start()
+    return "\n".join([*kept, text[at:]])
 
 
 def normalised(text: str) -> str:

@@ -12,8 +12,8 @@ from rag.corpus.abbreviations import NEVER_END, SOMETIMES_END, STARTERS
 
 __all__ = ["sentences"]
 
-#: Marks that end, what closes after them, and the space behind.
-_END = re.compile(r"[.!?…]+[\"'\u201d\u2019)\]»]*(?=\s)")
+#: Marks that end, what closes after them, and the space behind; each mark is looked at once.
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'\u201d\u2019)\]»]*+(?=\s)")
 _BEFORE = re.compile(r"[\w.&/-]+$")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 _OPENING = "\"'\u201c\u2018([«-\u2013\u2014•*"
@@ -72,8 +72,9 @@ def _ends(text: str, start: int, mark: re.Match[str], line_end: int) -> bool:
     if before is None:
         return True
     token, at = before[0], begins + before.start()
-    if not text[start:at].strip(" (-") and _NUMBER.fullmatch(token):
-        return False  # "1. Wash your hands."
+    led = text[start:at].rstrip(" (-")
+    if _NUMBER.fullmatch(token) and (not led or led[-1] in ":;"):
+        return False  # "1. Wash your hands.", "In this order: 1. Wash them."
     return _token_ends(token, text[begins:at], opened)
 
 

@@ -1,10 +1,13 @@
 """Cleaning: one form of a text, and no sense lost."""
 
+from time import perf_counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.corpus.cleaning import clean, clean_line, normalised, says_something, without_html
+from rag.corpus.sentences import sentences
 from rag.corpus.splits import SIDES, side_of
 
 pytestmark = pytest.mark.unit
@@ -73,3 +76,14 @@ def test_sides_are_sixty_twenty_and_twenty_of_a_hundred() -> None:
     shares = [found.count(side) / 2_000 for side in SIDES]
     assert shares == pytest.approx([0.6, 0.2, 0.2], abs=0.03)
     assert found != [side_of(f"question {number}", 1) for number in range(2_000)]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [*(" ", ".", "a", "e.g. ", "<a ", "<script>", "<", "a\n", "a  - ", '?"', "\n "), "a.", "<!--"],
+)
+def test_no_text_takes_long_however_it_was_made_to(part: str) -> None:
+    text = f"{part * 16_000}x"
+    began = perf_counter()
+    sentences(clean(without_html(text)))
+    assert perf_counter() - began < 5  # squares of its length would be some twenty seconds

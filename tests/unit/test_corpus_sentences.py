@@ -44,6 +44,7 @@ def cut(text: str) -> list[str]:
         "Staphylococcus, i.e. S. Aureus in old books, is common.",
         "Wait... and see.",
         "1. Wash your hands.",
+        "In this order: 1. Wash your hands.",
         "(a) Call for help.",
     ],
 )
