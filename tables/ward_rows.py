@@ -186,7 +186,9 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
         """With one more recommendation, early or late."""
         ahead = self.newest.ahead(newest)
         since_ms = ahead.observed_ms - SPANS * SPAN_MS
-        kept = sorted({*self.recent, point})
+        # mostly it is the newest, and nothing has to be sorted
+        newer = point > self.recent[-1]
+        kept = [*self.recent, point] if newer else sorted({*self.recent, point})
         recent = tuple(one for one in kept[-RECENT:] if one.at_ms >= since_ms)
         return Snapshot(self.patient_id, ahead, recent, _with(self.spans, span_of(point)))
 
@@ -202,6 +204,8 @@ def span_of(point: Point) -> Span:
 
 
 def _with(spans: tuple[Span, ...], one: Span) -> tuple[Span, ...]:
+    if one.number == spans[-1].number:
+        return (*spans[:-1], spans[-1].joined(one))
     by = {span.number: span for span in spans}
     known = by.get(one.number)
     by[one.number] = one if known is None else known.joined(one)

@@ -1,6 +1,7 @@
 """Questions in words find their tool, and those about nobody find none."""
 
 from datetime import datetime
+from time import perf_counter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -195,3 +196,11 @@ def test_every_vital_sign_is_known_by_its_name_label_and_synonyms() -> None:
     for vital in VITALS:
         for word in (vital.name, vital.label, *SYNONYMS[vital.name]):
             assert vital_in(f"how is the {word} now") == vital.name
+
+
+@pytest.mark.parametrize("word", ["who ", "last a ", "what the ", "patient 1 years ", "ward a-"])
+def test_a_long_question_is_read_in_no_time(word: str) -> None:
+    began = perf_counter()
+    match((word * 400)[:400], now_ms=_NOW, patient_id="p7", unit_id="u")
+
+    assert perf_counter() - began < 0.5
