@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rag.answers import Answer, Quote
 from rag.asked import content_words
@@ -26,10 +27,11 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NOT = re.compile(
     r"\b(?:no|not|never|none|without|cannot|neither|nor)\b|n['\u2019]t\b", re.IGNORECASE
 )
-# The end of a sentence, with the citations that belong to it on either side of the full stop.
-_SENTENCE = re.compile(
-    r"[^.!?\n]+(?:[.!?](?!\s|$)[^.!?\n]*)*(?:[.!?]+|(?=\n)|$)(?:\s*\[[\d,;\s]+\])*"
+# The end of a sentence, with the citations behind it; not after "e.g.", which goes on small.
+_END = re.compile(
+    r"[.!?]+[\"\u201d)]*(?:[,;\s]*\[\d[\d,;\s]*\])*(?=\s+[^a-z\s]|\s*$)|\n+", re.MULTILINE
 )
+_BULLET = re.compile(r"^[ \t]*(?:[-*\u2022]|\d+[.)])[ \t]+", re.MULTILINE)
 #: Share of a sentence's words of meaning that what it cites must have.
 _SAID = 0.6
 #: Shortest quote, characters: "the" stands in every source.
@@ -74,19 +76,22 @@ def claims(reply: str) -> list[Claim]:
     try:
         data = json.loads(plain)
     except (ValueError, RecursionError):
-        return [
-            _from_text(match.group())
-            for match in _SENTENCE.finditer(plain)
-            if match.group().strip()
-        ]
+        return [_from_text(each) for each in _sentences(plain)]
     sentences = data.get("sentences") if isinstance(data, dict) else None
     return [_from_json(each) for each in sentences] if isinstance(sentences, list) else []
 
 
+def _sentences(text: str) -> list[str]:
+    text = _BULLET.sub("", text)
+    ends = [0, *(match.end() for match in _END.finditer(text)), len(text)]
+    parts = (text[start:end] for start, end in pairwise(ends))
+    return [part for part in parts if part.strip()]
+
+
 def _from_text(sentence: str) -> Claim:
     numbers = [int(n) for group in _CITED.findall(sentence) for n in re.findall(r"\d+", group)]
-    text = re.sub(r"\s+([.!?,;])", r"\1", one_line(_CITED.sub("", sentence)))
-    return Claim(text, tuple((number, "") for number in dict.fromkeys(numbers)))
+    text = re.sub(r"[\s,;]+([.!?])", r"\1", one_line(_CITED.sub("", sentence)))
+    return Claim(text.rstrip(",; "), tuple((number, "") for number in dict.fromkeys(numbers)))
 
 
 def _from_json(given: object) -> Claim:

@@ -128,11 +128,11 @@ def chats(path: Path, out: Path, archive: Path, as_json: bool) -> None:
     transcripts with everything that is in them: keep it as you keep those.
     """
     # imported here: the help does not need them
-    from rag.safety.redaction import redact  # type: ignore[import-untyped]
+    from rag.safety.redact import redact  # type: ignore[import-untyped]
 
     from rag.transcripts import make_set, transcripts_in
 
-    made = make_set(transcripts_in(path), out, archive, redact)
+    made = make_set(transcripts_in(path), out, archive, lambda text: redact(text).text)
     if as_json:
         click.echo(
             json.dumps(

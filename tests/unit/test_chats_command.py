@@ -21,9 +21,12 @@ EVENTS = [
 
 @pytest.fixture(autouse=True)
 def _redaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = SimpleNamespace(redact=lambda text: text.replace("Jane Doe", "[name]"))
-    monkeypatch.setitem(sys.modules, "rag.safety", SimpleNamespace(redaction=made))
-    monkeypatch.setitem(sys.modules, "rag.safety.redaction", made)
+    def redact(text: str) -> SimpleNamespace:
+        return SimpleNamespace(text=text.replace("Jane Doe", "[name]"))
+
+    made = SimpleNamespace(redact=redact)
+    monkeypatch.setitem(sys.modules, "rag.safety", SimpleNamespace(redact=made))
+    monkeypatch.setitem(sys.modules, "rag.safety.redact", made)
 
 
 def run(root: Path, *more: str) -> str:

@@ -57,6 +57,22 @@ def test_text_with_numbers_in_brackets_is_read_too() -> None:
     assert (found.kept, found.dropped) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("It is [1]. It was [2]!", [("It is.", [1]), ("It was!", [2])]),
+        ("It is. [1][2] It was [1, 3].", [("It is.", [1, 2]), ("It was.", [1, 3])]),
+        ("It is [1], [2].", [("It is.", [1, 2])]),
+        ("See e.g. the U.S. list [1].", [("See e.g. the U.S. list.", [1])]),
+        ("A dose of 2.5 mg [1].", [("A dose of 2.5 mg.", [1])]),
+        ("- It is [1]\n- It was", [("It is", [1]), ("It was", [])]),
+        ("1. It is [1]", [("It is", [1])]),
+    ],
+)
+def test_text_is_read_sentence_by_sentence(text: str, read: list[tuple[str, list[int]]]) -> None:
+    assert [(c.text, [n for n, _ in c.cites]) for c in claims(text)] == read
+
+
 def test_citations_are_numbered_in_the_order_of_the_text() -> None:
     text = "Further attacks of gout it does not prevent. [2] Asthma is treated with medicine. [1]"
     found = checked(text, EVIDENCE, DOCUMENTS).answer
