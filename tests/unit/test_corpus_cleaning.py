@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.corpus.cleaning import clean, clean_line, normalised, says_something, without_html
+from rag.corpus.prepare import prepared
 from rag.corpus.sentences import sentences
 from rag.corpus.splits import SIDES, side_of
+from rag.documents import Document
 
 pytestmark = pytest.mark.unit
 
@@ -87,3 +89,11 @@ def test_no_text_takes_long_however_it_was_made_to(part: str) -> None:
     began = perf_counter()
     sentences(clean(without_html(text)))
     assert perf_counter() - began < 5  # squares of its length would be some twenty seconds
+
+
+def test_a_document_of_the_stream_is_cleaned_as_one_of_a_file_and_says_something() -> None:
+    dirty = Document("a", "c", "Why\n ?", "<p>So\u00a0it   is.</p>", synonyms=("x ", "x", ""))
+    found = prepared(dirty)
+    assert found == Document("a", "c", "Why?", "So it is.", synonyms=("x",))
+    assert prepared(found) == found
+    assert prepared(Document("a", "c", "Why?", "<p>N/A</p>")) is None
