@@ -95,17 +95,24 @@ def recall(conversation: Conversation | None, question_id: str) -> bytes | None:
     return next((g.answer for g in given if g.question_id == question_id), None)
 
 
-def what_was(conversation: Conversation | None, at_ms: int, rules: Rules) -> Past:
+def what_was(
+    conversation: Conversation | None, at_ms: int, rules: Rules, question_id: str = ""
+) -> Past:
     """What a question may refer to that was asked at a certain time.
 
     Args:
         conversation: of its session.
         at_ms: when it was asked, event time.
         rules: of conversations.
+        question_id: its own; read again, it does not refer to itself.
     """
     if conversation is None:
         return Past()
-    before = [turn for turn in conversation.turns if turn.at_ms <= at_ms]
+    before = [
+        turn
+        for turn in conversation.turns
+        if turn.at_ms <= at_ms and turn.question_id != question_id
+    ]
     if not before or at_ms - before[-1].at_ms > rules.ttl_ms:
         return Past()
     focus = next((turn.focus for turn in reversed(before) if turn.focus), "")
@@ -224,9 +231,10 @@ class Conversations:
         """See `recall`."""
         return recall(self._held.get(partition, {}).get(session), question_id)
 
-    def what_was(self, partition: int, session: str, at_ms: int) -> Past:
+    def what_was(self, partition: int, session: str, at_ms: int, question_id: str = "") -> Past:
         """See `what_was`."""
-        return what_was(self._held.get(partition, {}).get(session), at_ms, self.rules)
+        conversation = self._held.get(partition, {}).get(session)
+        return what_was(conversation, at_ms, self.rules, question_id)
 
     def take(self, partition: int, session: str, turn: Turn, answer: bytes) -> bytes:
         """See `take`; returns the bytes to be stored."""

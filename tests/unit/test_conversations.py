@@ -149,6 +149,12 @@ def test_a_question_that_is_read_again_gets_its_answer_again_and_is_no_turn() ->
     assert recall(None, "q") is None
 
 
+def test_a_question_that_is_read_again_does_not_refer_to_itself() -> None:
+    conversation = after(turn(0, "Asthma"), turn(1, "Gout"))
+    again = what_was(conversation, turn(1).at_ms, RULES, turn(1).question_id)
+    assert again.focus == "Asthma"
+
+
 def test_only_the_newest_answers_are_kept() -> None:
     conversation = after(*(turn(n) for n in range(9)), rules=Rules(given=2))
     kept = [n for n in range(9) if recall(conversation, turn(n).question_id) is not None]
