@@ -51,6 +51,8 @@ log = logging.getLogger(__name__)
 
 #: How often it is looked what is due: escalations are exact to the second.
 _LOOK_AGAIN_S = 0.25
+#: How often alerts and pages are counted: a week of them, whatever the changes are.
+_COUNT_AGAIN_S = 1.0
 #: After an assignment, for so long nothing is done that is due until all that has come is read.
 _READ_WITHIN_S = 10.0
 #: A provider that has a message shows it under a time that its own clock gave.
@@ -94,13 +96,16 @@ class PagerAgent:
 
     async def keep(self) -> None:
         """Do what is due by time; runs beside the agent."""
+        count_at = 0.0
         while not self._app.should_stop:
             await asyncio.sleep(_LOOK_AGAIN_S)
             if self._is_mine:
                 try:
                     async with self._turn:
-                        if self._is_mine:
-                            await self._go_on(Outbox(self._app.batch_producer))
+                        outbox = Outbox(self._app.batch_producer)
+                        if self._is_mine and await self._go_on(outbox) and monotonic() >= count_at:
+                            self._count()
+                            count_at = monotonic() + _COUNT_AGAIN_S
                 except Exception as error:
                     await self._app.fail(error)
 
@@ -189,10 +194,11 @@ class PagerAgent:
             self._app.add_future(self._send(sending, self._assignment, produced))
         for known, message, since_ms in doubts:
             self._app.add_future(self._ask(known, message, since_ms))
-        if changes:
-            for state, count in self._pager.counts().items():
-                metrics.paging.labels(state).set(count)
         return True
+
+    def _count(self) -> None:
+        for state, count in self._pager.counts().items():
+            metrics.paging.labels(state).set(count)
 
     def _tell(self, change: Change, outbox: Outbox) -> None:
         alert, page = change.alert, change.page

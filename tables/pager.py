@@ -15,7 +15,7 @@ replay at any speed gives the pages of the original day.
 
 import hashlib
 import heapq
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Literal
 
@@ -258,10 +258,9 @@ class Pager:
 
     def counts(self) -> dict[str, int]:
         """How many alerts are open, and how many pages are in each state on the way."""
-        found = {"open": sum(alert.is_open for alert in self._book.alerts.values())}
-        for state in ("queued", "sending", "in_doubt"):
-            found[state] = sum(page.state == state for page in self._book.pages.values())
-        return found
+        states = Counter(page.state for page in self._book.pages.values())
+        found = {state: states[state] for state in ("queued", "sending", "in_doubt")}
+        return found | {"open": sum(alert.is_open for alert in self._book.alerts.values())}
 
     # -- rules
 

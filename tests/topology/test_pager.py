@@ -10,12 +10,16 @@ from faust.types import TP
 import agents.pager
 from config.clock import from_ms
 from streams.alert_events import Acknowledgement
+from streams.metrics import REGISTRY
 from streams.producer import RevokedError
+from tables.pager import Pager
 from tests.paged import DOCTOR, NURSE
 from tests.topology.desk import STEP_S, Desk, some_looks, until
 from tests.topology.driver import NOW_MS, Event
 
 pytestmark = pytest.mark.topology
+
+STATES = ("open", "queued", "sending", "in_doubt")
 
 
 @pytest.fixture
@@ -225,3 +229,29 @@ async def test_what_came_in_a_downtime_and_cannot_be_read_holds_up_nobody_for_mo
     assert desk.phone.called == [NURSE]
     desk.now_ms += 200
     await until(lambda: desk.phone.called == [NURSE, DOCTOR])
+
+
+# -- what is measured
+
+
+async def test_alerts_and_pages_are_counted_once_a_second_however_many_changes_there_are(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, times = Pager.counts, []
+
+    def counted(pager: Pager) -> dict[str, int]:
+        times.append(desk.now_ms)
+        return counts(pager)
+
+    monkeypatch.setattr(Pager, "counts", counted)
+    desk.phone.answers.clear()
+    await until(lambda: times)
+    for name in "abc":
+        await desk.raises(desk.alert(name))
+    await some_looks()
+    assert times == [NOW_MS]
+
+    desk.now_ms += 1_000
+    await until(lambda: len(times) > 1)
+    found = {state: REGISTRY.get_sample_value("vigil_paging", {"state": state}) for state in STATES}
+    assert found == {"open": 3, "queued": 2, "sending": 1, "in_doubt": 0}
