@@ -13,35 +13,28 @@ stops no escalation. What is due happens at its own time, however late it is loo
 replay at any speed gives the pages of the original day.
 """
 
-import hashlib
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Literal
 
-from config.clock import from_ms
+from config.clock import DAY_MS, HOUR_MS, from_ms
 from config.policy import Policy
 from config.silences import silenced
 from tables.alert_book import AlertBook, Change
 from tables.alert_rows import Alert, Clock, Early, Page, Quiet, decode
 from tables.budget import Budget
+from tables.operations import operations_alert
 from tables.pages import Pages, page_id
 
-__all__ = ["Pager", "operations_id"]
+__all__ = ["Pager"]
 
 Tier = Literal["watch", "warning", "urgent"]
-Kind = Literal["patient", "operations"]
 
-_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 #: After the last step, this long until an alert counts as unanswered.
 _LAST_CALL_MS = 10 * 60_000
 #: Alerts are kept for so long, event time: records that come again are known by them.
-_KEEP_MS = 7 * _DAY_MS
-
-
-def operations_id(name: str) -> str:
-    """Id of an alert to operators, made of what it is about."""
-    return hashlib.sha256(f"operations/{name}".encode()).hexdigest()[:32]
+_KEEP_MS = 7 * DAY_MS
 
 
 class Pager:
@@ -105,7 +98,7 @@ class Pager:
                 self._decide(alert, due_ms)
             else:
                 self._step(alert, alert.step + 1, due_ms)
-        if now >= self._swept_ms + _HOUR_MS:
+        if now >= self._swept_ms + HOUR_MS:
             self._swept_ms = now
             self._sweep(now, wall_ms)
 
@@ -141,7 +134,7 @@ class Pager:
         if higher:
             for before in held_back:
                 self._close(before, "resolved", at_ms, detail=f"goes on as {alert.reference}")
-        lockout_ms = round(self._policy.episodes.lockout_hours * _HOUR_MS)
+        lockout_ms = round(self._policy.episodes.lockout_hours * HOUR_MS)
         if late_ms > lockout_ms:
             self._close(alert, "resolved", at_ms, detail="it came later than a lock-out lasts")
             return True
@@ -348,15 +341,12 @@ class Pager:
         """Tell operators, once a day and unit, that alerts are held back."""
         unit = alert.unit_id or "an unnamed unit"
         subject = f"{alert.tier} alerts of {unit} are over their budget and held back"
-        self._operations(
-            f"budget/{unit}/{alert.tier}/{at_ms // _DAY_MS}", "warning", subject, at_ms
-        )
+        self._operations(f"budget/{unit}/{alert.tier}/{at_ms // DAY_MS}", "warning", subject, at_ms)
 
     def _operations(self, name: str, tier: Tier, subject: str, at_ms: int) -> None:
         """Raise an alert to operators."""
-        known = operations_id(name)
-        if known not in self._book.alerts:
-            alert = Alert(known, "", "operations", tier, subject, at_ms)
+        alert = operations_alert(name, tier, subject, at_ms)
+        if alert.alert_id not in self._book.alerts:
             self._add(alert)
             self._decide(alert, at_ms)
 
