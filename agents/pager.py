@@ -26,6 +26,7 @@ from streams.alert_events import (
     Acknowledgement,
     AlertChange,
     AlertRaised,
+    AuditEntry,
     RaisedEvent,
     Receipt,
     Silence,
@@ -37,6 +38,7 @@ from streams.intake_alerts import give
 from streams.metrics import metrics
 from streams.outbox import Outbox
 from streams.partitions import partition_of
+from streams.patience import patiently
 from streams.topics import Catalogue
 from streams.transport import Batch
 from tables.alert_book import Change
@@ -332,13 +334,22 @@ class PagerAgent:
             return
         self._pager = self._new_pager()
         self._pager.restore(self._table.scan(0), now_ms())
-        self._chain = Chain(await newest(self._app.settings, self._topics.audit.name))
-        topics = self._topics
-        inbox = (topics.alerts_raised, topics.alerts_acknowledged, topics.alerts_silences)
-        places = [TP(topic.name, 0) for topic in (*inbox, topics.delivery_receipts)]
-        self._unread = {tp: await self._app.consumer.end_offset(tp) for tp in places}
+        settings = self._app.settings
+        # a broker that blinks just now is no reason to stop
+        last, self._unread = await patiently(
+            self._ask_broker, settings.bootstrap, settings.broker_wait_s
+        )
+        self._chain = Chain(last)
         self._read_to, self._read_by = {}, monotonic() + _READ_WITHIN_S
         self._assignment = number
+
+    async def _ask_broker(self) -> tuple[AuditEntry | None, dict[TP, int]]:
+        """Ask for the newest audit entry, and how far each topic is to be read."""
+        topics, end_offset = self._topics, self._app.consumer.end_offset
+        last = await newest(self._app.settings, topics.audit.name)
+        inbox = (topics.alerts_raised, topics.alerts_acknowledged, topics.alerts_silences)
+        places = [TP(topic.name, 0) for topic in (*inbox, topics.delivery_receipts)]
+        return last, {tp: await end_offset(tp) for tp in places}
 
     def _new_pager(self) -> Pager:
         settings = self._app.settings

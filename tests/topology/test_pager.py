@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, TopicAuthorizationFailedError
 from faust.types import TP
 
 import agents.pager
@@ -159,6 +160,48 @@ async def test_rows_that_reached_the_broker_with_the_rebalance_are_what_is_gone_
     event = await desk.raises()
     assert event.acked
     assert not desk.phone.sent, "another worker may have begun to send it"
+
+
+# -- a broker that is away for a moment just after an assignment
+
+
+@pytest.mark.parametrize("question", ["audit", "ends"])
+async def test_a_broker_that_blinks_at_an_assignment_is_asked_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    errors = [KafkaConnectionError("away"), KafkaTimeoutError("away")]
+    answer = desk.consumer.end_offset
+
+    async def blinks(*_: object) -> None:
+        if errors:
+            raise errors.pop()
+
+    async def end_offset(tp: TP) -> int:
+        await blinks()
+        return await answer(tp)
+
+    if question == "audit":
+        monkeypatch.setattr(agents.pager, "newest", blinks)
+    else:
+        monkeypatch.setattr(desk.consumer, "end_offset", end_offset)
+    desk.consumer.assignment_number += 1
+    event = await desk.raises()
+    assert event.acked
+    assert not errors
+    await until(lambda: desk.stored("nurse") == "sent")
+
+
+async def test_an_audit_topic_that_may_not_be_read_stops_the_worker(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object) -> None:
+        raise TopicAuthorizationFailedError
+
+    monkeypatch.setattr(agents.pager, "newest", refused)
+    desk.consumer.assignment_number += 1
+    await until(lambda: desk.bench.failed)
+    assert isinstance(desk.bench.failed, TopicAuthorizationFailedError)
+    desk.bench.failed = None
 
 
 # -- what cannot be used
