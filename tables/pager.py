@@ -33,6 +33,10 @@ Tier = Literal["watch", "warning", "urgent"]
 
 #: After the last step, this long until an alert counts as unanswered.
 _LAST_CALL_MS = 10 * 60_000
+#: Who asks for the next person, and somebody was called less than this before, event time, asks for
+#: that person: the same was said in two texts, or by two people of one step. Nobody can have heard
+#: a page, read it and answered in less, so there is no reason yet to call the one after.
+_JUST_CALLED_MS = 60_000
 #: Alerts are kept for so long, event time: records that come again are known by them.
 _KEEP_MS = 7 * DAY_MS
 
@@ -176,7 +180,8 @@ class Pager:
 
         Args:
             name: the alert's id or reference.
-            answer: accepted ends the escalation; declined and escalated call the next step.
+            answer: accepted ends the escalation; declined and escalated call the next step, unless
+                somebody of the step that has begun has only just been called.
             by: who.
             at_ms: when.
             wall_ms: now.
@@ -194,9 +199,14 @@ class Pager:
         else:
             if answer == "declined":
                 alert.declined = [*alert.declined, by]
+            now = self.now(wall_ms)
+            if self._just_called(alert, by, now):
+                detail = "the next person was called just before"
+                self._book.change(alert, answer, at_ms, by=by, detail=detail)
+                return True
             self._book.change(alert, answer, at_ms, by=by)
             if alert.state == "raised" and alert.step >= 0:
-                self._step(alert, alert.step + 1, self.now(wall_ms))
+                self._step(alert, alert.step + 1, now)
         return True
 
     def silence(self, silence_id: str, silence: Quiet | None, wall_ms: int) -> None:
@@ -323,6 +333,22 @@ class Pager:
             if who not in alert.declined
         ]
         return any(page is not None and page.state != "failed" for page in pages)
+
+    def _just_called(self, alert: Alert, by: str, now: int) -> bool:
+        """Whether the next person, whom somebody asks for, was called a moment ago.
+
+        Who was called with the step that has begun asks for the one after.
+        """
+        pages = map(self._book.pages.__getitem__, self._book.pages_of.get(alert.alert_id, ()))
+        called = {page.contact: page for page in pages if page.step == alert.step}
+        if alert.step <= 0 or by in called:
+            return False
+        return any(
+            page.state != "failed"
+            and page.contact not in alert.declined
+            and now < page.queued_ms + _JUST_CALLED_MS
+            for page in called.values()
+        )
 
     def _unreachable(self, alert: Alert, at_ms: int) -> None:
         """A page has failed for good: where nobody of the step is left, the next begins at once."""

@@ -122,6 +122,7 @@ class Pages:
         tier, kind = alert.tier, alert.kind
         held = self._policy.held_until(contact, tier, kind, from_ms(at_ms))
         page.held_until_ms = 0 if held is None else round(held.timestamp() * 1000)
+        page.queued_ms = at_ms
         self._queue(page, at_ms)
         return True
 
