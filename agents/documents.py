@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.work import Work, dead_letter, each, reason, settle
+from rag.corpus.prepare import prepared
 from rag.documents import Document
 from rag.index import Index
 from streams.application import VigilApp, report_lag
@@ -45,7 +46,7 @@ def document_of(record: Any) -> tuple[str, Document | None]:
     event = DocumentEvent.model_validate_json(record.value)
     if event.document_id != name:
         raise ValueError("the record's key is not its document_id: produce it under that key")
-    return name, Document(
+    document = Document(
         id=name,
         collection=COLLECTION,
         title=event.title,
@@ -57,6 +58,10 @@ def document_of(record: Any) -> tuple[str, Document | None]:
         url=event.url,
         licence=event.licence,
     )
+    cleaned = prepared(document)
+    if cleaned is None:
+        raise ValueError("the text says nothing: it is empty, a placeholder or only a question")
+    return name, cleaned
 
 
 class DocumentsAgent:

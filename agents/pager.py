@@ -37,6 +37,7 @@ from streams.intake_alerts import give
 from streams.metrics import metrics
 from streams.outbox import Outbox
 from streams.partitions import partition_of
+from streams.patience import patiently
 from streams.topics import Catalogue
 from streams.transport import Batch
 from tables.alert_book import Change
@@ -51,6 +52,8 @@ log = logging.getLogger(__name__)
 
 #: How often it is looked what is due: escalations are exact to the second.
 _LOOK_AGAIN_S = 0.25
+#: How often alerts and pages are counted: a week of them, whatever the changes are.
+_COUNT_AGAIN_S = 1.0
 #: After an assignment, for so long nothing is done that is due until all that has come is read.
 _READ_WITHIN_S = 10.0
 #: A provider that has a message shows it under a time that its own clock gave.
@@ -94,13 +97,16 @@ class PagerAgent:
 
     async def keep(self) -> None:
         """Do what is due by time; runs beside the agent."""
+        count_at = 0.0
         while not self._app.should_stop:
             await asyncio.sleep(_LOOK_AGAIN_S)
             if self._is_mine:
                 try:
                     async with self._turn:
-                        if self._is_mine:
-                            await self._go_on(Outbox(self._app.batch_producer))
+                        outbox = Outbox(self._app.batch_producer)
+                        if self._is_mine and await self._go_on(outbox) and monotonic() >= count_at:
+                            self._count()
+                            count_at = monotonic() + _COUNT_AGAIN_S
                 except Exception as error:
                     await self._app.fail(error)
 
@@ -189,10 +195,11 @@ class PagerAgent:
             self._app.add_future(self._send(sending, self._assignment, produced))
         for known, message, since_ms in doubts:
             self._app.add_future(self._ask(known, message, since_ms))
-        if changes:
-            for state, count in self._pager.counts().items():
-                metrics.paging.labels(state).set(count)
         return True
+
+    def _count(self) -> None:
+        for state, count in self._pager.counts().items():
+            metrics.paging.labels(state).set(count)
 
     def _tell(self, change: Change, outbox: Outbox) -> None:
         alert, page = change.alert, change.page
@@ -326,13 +333,22 @@ class PagerAgent:
             return
         self._pager = self._new_pager()
         self._pager.restore(self._table.scan(0), now_ms())
-        self._chain = Chain(await newest(self._app.settings, self._topics.audit.name, AuditEntry))
-        topics = self._topics
-        inbox = (topics.alerts_raised, topics.alerts_acknowledged, topics.alerts_silences)
-        places = [TP(topic.name, 0) for topic in (*inbox, topics.delivery_receipts)]
-        self._unread = {tp: await self._app.consumer.end_offset(tp) for tp in places}
+        settings = self._app.settings
+        # a broker that blinks just now is no reason to stop
+        last, self._unread = await patiently(
+            self._ask_broker, settings.bootstrap, settings.broker_wait_s
+        )
+        self._chain = Chain(last)
         self._read_to, self._read_by = {}, monotonic() + _READ_WITHIN_S
         self._assignment = number
+
+    async def _ask_broker(self) -> tuple[AuditEntry | None, dict[TP, int]]:
+        """Ask for the newest audit entry, and how far each topic is to be read."""
+        topics, end_offset = self._topics, self._app.consumer.end_offset
+        last = await newest(self._app.settings, topics.audit.name)
+        inbox = (topics.alerts_raised, topics.alerts_acknowledged, topics.alerts_silences)
+        places = [TP(topic.name, 0) for topic in (*inbox, topics.delivery_receipts)]
+        return last, {tp: await end_offset(tp) for tp in places}
 
     def _new_pager(self) -> Pager:
         settings = self._app.settings

@@ -15,6 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 from pydantic import BaseModel
 
+from config.clock import DAY_MS
 from config.settings import Settings
 from streams.alert_events import (
     Acknowledgement,
@@ -40,8 +41,6 @@ from streams.patience import patiently
 __all__ = ["Catalogue", "Difference", "Topic", "TopicError", "catalogue", "ensure", "prepare"]
 
 log = logging.getLogger(__name__)
-
-DAY_MS = 86_400_000
 
 Key = Literal["patient_id", "model", "alert_id", "silence_id", "session_id", "document_id"]
 

@@ -19,6 +19,7 @@ from rag.safety.rate import RateLimit
 from agents.documents import DocumentsAgent
 from agents.questions import QuestionsAgent
 from agents.ward import WardAgent
+from config.clock import HOUR_MS
 from config.settings import Settings, settings
 from streams.answering import Evidence, answerer, evidence
 from streams.application import VigilApp, new_app
@@ -32,7 +33,7 @@ __all__ = ["build"]
 if TYPE_CHECKING:
     app: VigilApp
 
-_MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
+_MINUTE_MS = 60_000
 
 
 def build(settings: Settings, found: Evidence) -> VigilApp:
@@ -59,7 +60,7 @@ def build(settings: Settings, found: Evidence) -> VigilApp:
         buffer_mib=buffer_mib,
         about="what is known of each patient",
     )
-    wards = Wards(partitions, silent_ms=round(settings.ward_silent_hours * _HOUR_MS))
+    wards = Wards(partitions, silent_ms=round(settings.ward_silent_hours * HOUR_MS))
     keep = WardAgent(app, topics, wards, ward_table)
     app.agent(app.batch_topic(topics.recommendations.name), name="keep")(keep.run)
     app.task(keep.changes.follow)
