@@ -7,8 +7,6 @@ import logging
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from rag.safety.redact import redact
-
 from config.policy import load_policy
 from config.settings import Settings
 from rag.answering import Answerer
@@ -23,6 +21,7 @@ from rag.extract import Extractor
 from rag.index import Index, build_index
 from rag.retriever import Retriever
 from rag.safety import Safety
+from rag.safety.redact import redact
 from rag.tools.registry import Setting
 from rag.tools.rights import Rights
 from rag.tools.scene import Ward

@@ -168,7 +168,7 @@ _RULES: tuple[tuple[str, re.Pattern[str], _Check | None], ...] = (
         ),
         None,
     ),
-    ("NAME", re.compile(rf"\b(?i:my name is|my name's)\s+(?P<id>[a-z]+(?: (?!and\b|i\b|my\b|but\b)[a-z]+)?)"), None),
+    ("NAME", re.compile(r"\b(?i:my name is|my name's)\s+(?P<id>[a-z]+(?: (?!and\b|i\b|my\b|but\b)[a-z]+)?)"), None),
     ("NAME", re.compile(rf"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Dame|Sister|Nurse)\b\.?\s+(?P<id>{_NAMES})"), None),
     ("NAME", re.compile(rf"^\s*(?:Patient|Pt|Name|Resident|Client)\s*:\s*(?P<id>{_NAMES})", re.M), None),
 )  # fmt: skip
