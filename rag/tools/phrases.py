@@ -11,6 +11,7 @@ __all__ = [
     "TIER",
     "any_of",
     "follows_up",
+    "is_a_report",
     "is_about_the_open_patient",
 ]
 
@@ -82,6 +83,36 @@ _GENERAL = re.compile(
 )
 #: More words than this are no short question about whom is on the screen.
 _SHORT = 9
+
+
+_ASKS = re.compile(
+    r"^(?:please |can |could |would |and |ok,? |so )*(?:what|what's|whats|how|how's|which|who|when"
+    r"|why|is|are|am|was|were|has|have|did|do|does|show|give|tell|list|plot|graph|explain|compare|check"
+    r"|you|i see|i would like|get|read)\b"
+)
+#: Somebody tells how they are, or how another person is.
+_TELLS = re.compile(
+    r"\b(?:i|she|he|they|we) (?:have|has|had|feel|feels|felt|am|is|are|was|got|get|keep|can't"
+    r"|cannot|think|took|take)\b"
+    r"|\bi'(?:m|ve)\b|\b(?:my|her|his|their) .*\b(?:is|are|has|have|was|hurts?"
+    r"|feels?|keeps?)\b"
+)
+#: Not the patient whose page it is.
+_RELATIVE = re.compile(
+    r"\bmy (?:\w+ )?(?:child|son|daughter|baby|toddler|kid|mother|mum|mom|father|dad|husband|wife"
+    r"|partner|brother|sister|friend|neighbour|neighbor|grand\w+|uncle|aunt|boyfriend|girlfriend)\b"
+)
+_HOW_TO = re.compile(r"\bhow (?:do|can|could|would|might) (?:i|we|you|one|people)\b(?! see)")
+
+
+def is_a_report(lower: str) -> bool:
+    """Whether somebody tells of symptoms, asks how to do something, or speaks of a relative.
+
+    "I have a temperature of 40" must not be answered with what the monitor said an hour ago.
+    """
+    if _RELATIVE.search(lower) or _HOW_TO.search(lower):
+        return True
+    return bool(_TELLS.search(lower)) and not _ASKS.search(lower)
 
 
 def is_about_the_open_patient(lower: str) -> bool:

@@ -175,4 +175,16 @@ TUNING: tuple[Row, ...] = (
     ("what are the stages of sepsis", "u", None, {}),
     ("tell me about blood pressure", "p", None, {}),
     ("what is oxygen saturation", "l", None, {}),
+    # told, not asked
+    ("I have a temperature of 40 and feel terrible", "p", None, {}),
+    ("my pulse is racing", "p", None, {}),
+    ("my temperature has been 39 since yesterday", "p", None, {}),
+    ("he has a fever and a rash, is it measles", "l", None, {}),
+    ("my child has a fever of 39, what should I do", "p", None, {}),
+    ("how do I lower my blood pressure", "p", None, {}),
+    ("I feel short of breath since yesterday", "p", None, {}),
+    ("my chest hurts now", "p", None, {}),
+    ("I'm confused and my breathing is fast", "p", None, {}),
+    ("is my heart rate going up?", "p", "vital_trend", K | {"vital": "heart_rate"}),
+    ("has my temperature come down since this morning", "p", "vital_trend", K | {"vital": "temperature", "hours": 8.0}),
 )  # fmt: skip
