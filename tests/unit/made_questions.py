@@ -175,6 +175,11 @@ TUNING: tuple[Row, ...] = (
     ("what are the stages of sepsis", "u", None, {}),
     ("tell me about blood pressure", "p", None, {}),
     ("what is oxygen saturation", "l", None, {}),
+    ("What should I do if I forget a dose of tamoxifen?", "p", None, {}),
+    ("Do I need to see a doctor for yellow fever?", "p", None, {}),
+    ("What is the outlook for factor II deficiency?", "p", None, {}),
+    ("what is the risk for my pet for rabies?", "p", None, {}),
+    ("what should I do next?", "p", "next_steps", K),
     # told, not asked
     ("I have a temperature of 40 and feel terrible", "p", None, {}),
     ("my pulse is racing", "p", None, {}),
