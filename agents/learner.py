@@ -21,7 +21,7 @@ import numpy as np
 
 from agents.retraining import Retraining
 from agents.work import Work, dead_letter, each, settle
-from config.clock import from_ms
+from config.clock import DAY_MS, from_ms
 from models.contest import Contest
 from models.learner import LabelledStay, Learner, Snapshot
 from models.registry import model_files
@@ -33,7 +33,7 @@ from streams.following import Follower
 from streams.lessons import FEATURES_VERSION, Example, StayEnd, decode, require_past
 from streams.metrics import metrics
 from streams.outbox import Outbox
-from streams.topics import DAY_MS, Catalogue
+from streams.topics import Catalogue
 from streams.transport import Batch
 from streams.watch import Watch, drift_event
 from tables.pending import Due, End, Pending, example_key

@@ -19,24 +19,23 @@ from faust.types import TP
 from pydantic import ValidationError
 
 from agents.work import Work, each, settle
-from config.clock import from_ms, now_ms
+from config.clock import HOUR_MS, now_ms
 from config.policy import Policy
 from models.release_records import ModelEvent, ModelPointer
-from streams.alert_events import AlertRaised, PagedTier
+from streams.alert_events import PagedTier
 from streams.application import VigilApp
 from streams.events import DriftEvent
+from streams.intake_alerts import operations_event
 from streams.outbox import Outbox
 from streams.topics import Catalogue
 from streams.transport import Batch
-from tables.pager import operations_id
 
 __all__ = ["OperationsAgent"]
 
 log = logging.getLogger(__name__)
 
-_HOUR_MS = 3_600_000
 #: What is older when it is read is no news: a pager that starts reads topics from their beginning.
-_NEWS_MS = _HOUR_MS
+_NEWS_MS = HOUR_MS
 #: Between two looks at the groups' offsets.
 _LOOK_S = 15.0
 
@@ -69,7 +68,7 @@ class OperationsAgent:
 
     def _look_at(self, record: Any, outbox: Outbox) -> None:
         if record.topic == self._topics.dead_letters.name:
-            hour = record.timestamp // _HOUR_MS
+            hour = record.timestamp // HOUR_MS
             self._raise(
                 outbox, f"deadletters/{hour}", "warning",
                 "records could not be used: `vigil deadletters list` tells why", record.timestamp,
@@ -96,14 +95,7 @@ class OperationsAgent:
             )  # fmt: skip
 
     def _raise(self, outbox: Outbox, name: str, tier: PagedTier, subject: str, at_ms: int) -> None:
-        raised = AlertRaised(
-            alert_id=operations_id(name),
-            kind="operations",
-            tier=tier,
-            subject=subject,
-            raised_at=from_ms(at_ms),
-            policy=self._policy.version,
-        )
+        raised = operations_event(name, tier, subject, at_ms, self._policy.version)
         key = raised.alert_id.encode()
         outbox.add(self._topics.alerts_raised.name, 0, key, raised.model_dump_json().encode())
 
@@ -146,7 +138,7 @@ class OperationsAgent:
                 self._stalled[tp] = offset, wall_ms
             elif wall_ms - since_ms > 1000 * self._app.settings.liveness_s:
                 self._raise(
-                    outbox, f"stalled/{tp.partition}/{wall_ms // _HOUR_MS}", "urgent",
+                    outbox, f"stalled/{tp.partition}/{wall_ms // HOUR_MS}", "urgent",
                     f"partition {tp.partition} of the vital signs is read by nobody: patients are "
                     "not watched", wall_ms,
                 )  # fmt: skip

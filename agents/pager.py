@@ -17,26 +17,27 @@ from time import monotonic
 from typing import Any
 
 from faust.types import TP
-from pydantic import ValidationError
 
-from agents.work import Work, dead_letter, each, finish
+from agents.work import Work, dead_letter, each, finish, reason
 from config.clock import from_ms, now_ms, to_ms
 from config.policy import Policy
 from streams.alert_events import (
     Acknowledgement,
     AlertChange,
     AlertRaised,
+    AuditEntry,
     RaisedEvent,
     Receipt,
     Silence,
 )
 from streams.application import VigilApp, report_lag
-from streams.audit import Chain, newest
+from streams.audit import Chain, newest, of_change
 from streams.delivery.message import Channel, FindError, InDoubt, Message, Provider
 from streams.intake_alerts import give
 from streams.metrics import metrics
 from streams.outbox import Outbox
 from streams.partitions import partition_of
+from streams.patience import patiently
 from streams.topics import Catalogue
 from streams.transport import Batch
 from tables.alert_book import Change
@@ -51,6 +52,8 @@ log = logging.getLogger(__name__)
 
 #: How often it is looked what is due: escalations are exact to the second.
 _LOOK_AGAIN_S = 0.25
+#: How often alerts and pages are counted: a week of them, whatever the changes are.
+_COUNT_AGAIN_S = 1.0
 #: After an assignment, for so long nothing is done that is due until all that has come is read.
 _READ_WITHIN_S = 10.0
 #: A provider that has a message shows it under a time that its own clock gave.
@@ -94,13 +97,16 @@ class PagerAgent:
 
     async def keep(self) -> None:
         """Do what is due by time; runs beside the agent."""
+        count_at = 0.0
         while not self._app.should_stop:
             await asyncio.sleep(_LOOK_AGAIN_S)
             if self._is_mine:
                 try:
                     async with self._turn:
-                        if self._is_mine:
-                            await self._go_on(Outbox(self._app.batch_producer))
+                        outbox = Outbox(self._app.batch_producer)
+                        if self._is_mine and await self._go_on(outbox) and monotonic() >= count_at:
+                            self._count()
+                            count_at = monotonic() + _COUNT_AGAIN_S
                 except Exception as error:
                     await self._app.fail(error)
 
@@ -115,7 +121,7 @@ class PagerAgent:
                 try:
                     self._read(record)
                 except ValueError as error:
-                    dead_letter(self._app, self._topics, outbox, record, _reason(error))
+                    dead_letter(self._app, self._topics, outbox, record, reason(error))
             self._read_to[batch.tp] = batch.end
             if await self._go_on(outbox):
                 Work(event).done()
@@ -189,10 +195,11 @@ class PagerAgent:
             self._app.add_future(self._send(sending, self._assignment, produced))
         for known, message, since_ms in doubts:
             self._app.add_future(self._ask(known, message, since_ms))
-        if changes:
-            for state, count in self._pager.counts().items():
-                metrics.paging.labels(state).set(count)
         return True
+
+    def _count(self) -> None:
+        for state, count in self._pager.counts().items():
+            metrics.paging.labels(state).set(count)
 
     def _tell(self, change: Change, outbox: Outbox) -> None:
         alert, page = change.alert, change.page
@@ -218,7 +225,7 @@ class PagerAgent:
         value = told.model_dump_json().encode()
         key, name = alert.alert_id.encode(), self._topics.alerts.name
         outbox.add(name, partition_of(key, self._app.sizes[name]), key, value)
-        outbox.add(self._topics.audit.name, 0, None, self._chain.entry(told, value))
+        outbox.add(self._topics.audit.name, 0, None, self._chain.bind(of_change(told, value)))
         metrics.alert_changes.labels(change.state).inc()
 
     # -- to and from providers
@@ -326,26 +333,24 @@ class PagerAgent:
             return
         self._pager = self._new_pager()
         self._pager.restore(self._table.scan(0), now_ms())
-        self._chain = Chain(await newest(self._app.settings, self._topics.audit.name))
-        topics = self._topics
-        inbox = (topics.alerts_raised, topics.alerts_acknowledged, topics.alerts_silences)
-        places = [TP(topic.name, 0) for topic in (*inbox, topics.delivery_receipts)]
-        self._unread = {tp: await self._app.consumer.end_offset(tp) for tp in places}
+        settings = self._app.settings
+        # a broker that blinks just now is no reason to stop
+        last, self._unread = await patiently(
+            self._ask_broker, settings.bootstrap, settings.broker_wait_s
+        )
+        self._chain = Chain(last)
         self._read_to, self._read_by = {}, monotonic() + _READ_WITHIN_S
         self._assignment = number
+
+    async def _ask_broker(self) -> tuple[AuditEntry | None, dict[TP, int]]:
+        """Ask for the newest audit entry, and how far each topic is to be read."""
+        topics, end_offset = self._topics, self._app.consumer.end_offset
+        last = await newest(self._app.settings, topics.audit.name)
+        inbox = (topics.alerts_raised, topics.alerts_acknowledged, topics.alerts_silences)
+        places = [TP(topic.name, 0) for topic in (*inbox, topics.delivery_receipts)]
+        return last, {tp: await end_offset(tp) for tp in places}
 
     def _new_pager(self) -> Pager:
         settings = self._app.settings
         grace_ms = round(1000 * settings.provider_timeout_s * 1.5)
         return Pager(self._policy, link=settings.alert_link, grace_ms=grace_ms)
-
-
-def _reason(error: ValueError) -> str:
-    """What is wrong, without the values: they may name a patient."""
-    if isinstance(error, ValidationError):
-        problems = [
-            f"{'.'.join(map(str, problem['loc'])) or 'the record'}: {problem['type']}"
-            for problem in error.errors(include_input=False, include_url=False)
-        ]
-        return "; ".join(problems)
-    return str(error)

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from pydantic import ValidationError
+
 from streams.application import VigilApp
 from streams.deadletters import encode
 from streams.metrics import metrics
@@ -11,7 +13,7 @@ from streams.producer import RevokedError
 from streams.topics import Catalogue
 from tables.store import BatchTable
 
-__all__ = ["Work", "dead_letter", "each", "finish", "settle"]
+__all__ = ["Work", "dead_letter", "each", "finish", "reason", "settle"]
 
 
 class Work:
@@ -107,3 +109,14 @@ def dead_letter(app: VigilApp, topics: Catalogue, outbox: Outbox, record: Any, r
     metrics.dead_letters.labels(record.topic).inc()
     name = topics.dead_letters.name
     outbox.add(name, record.partition % app.sizes[name], None, encode(record, reason))
+
+
+def reason(error: ValueError) -> str:
+    """What is wrong with a record, without its values: they may name a patient."""
+    if isinstance(error, ValidationError):
+        problems = [
+            f"{'.'.join(map(str, problem['loc'])) or 'the record'}: {problem['type']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        return "; ".join(problems)
+    return str(error)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from config.clock import iso
+from config.clock import iso, now_ms
 
 __all__ = ["ROLES", "Fate", "Hospital", "calm", "fates", "quiet", "sick"]
 
@@ -129,18 +129,18 @@ def _one(patient: str, unit: str, at_ms: int, severe: bool, produced: str) -> by
 
 def sick(patient: str, unit: str, at_ms: int) -> bytes:
     """A recommendation that crosses the line."""
-    return _one(patient, unit, at_ms, True, iso(at_ms))
+    return _one(patient, unit, at_ms, True, iso(now_ms()))
 
 
 def calm(patient: str, unit: str, at_ms: int) -> bytes:
     """A recommendation far below the line."""
-    return _one(patient, unit, at_ms, False, iso(at_ms))
+    return _one(patient, unit, at_ms, False, iso(now_ms()))
 
 
 def quiet(patients: Sequence[tuple[str, str]], at_ms: int) -> list[bytes]:
     """Recommendations of patients, with their units, of whom nothing has to be said."""
-    at = iso(at_ms)
+    at, produced = iso(at_ms), iso(now_ms())
     return [
-        (_RECOMMENDATION % (p, at_ms, p, unit, at, "0.02", "none", 1, at)).encode()
+        (_RECOMMENDATION % (p, at_ms, p, unit, at, "0.02", "none", 1, produced)).encode()
         for p, unit in patients
     ]

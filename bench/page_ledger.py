@@ -16,7 +16,7 @@ import msgspec
 
 from bench.hospital import Fate, Hospital
 from bench.simulators.twilio import Text
-from tables.pager import operations_id
+from tables.operations import operations_id
 
 __all__ = ["PageLedger", "PageVerdict", "references"]
 

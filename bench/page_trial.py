@@ -71,6 +71,8 @@ _DOUBTFUL = (ERROR_AFTER_ACCEPTING, RESET_AFTER_ACCEPTING, RESET_BEFORE_ACCEPTIN
 
 _QUIET_PATIENTS = 2_000
 _HOUR_MS = 3_600_000
+#: Event time is so far behind the wall clock, because a pager lets no device move it ahead of that.
+_BEHIND_MS = 6 * _HOUR_MS
 #: A patient who gets better was observed this long ago; calm for longer than the policy asks.
 _BETTER_MS = 50_000
 #: Of the texts that are taken: how many the carrier does not deliver, and of how many the receipts
@@ -253,7 +255,7 @@ class PageTrial:
 
     async def recommend(self, count: int, episodes: Sequence[Fate] = ()) -> None:
         """Send so many recommendations, among which so many patients cross the line."""
-        at_ms = now_ms()
+        at_ms = now_ms() - _BEHIND_MS
         count -= len(episodes) + 2 * len(self._better)
         chosen = [(self._sent + n) % _QUIET_PATIENTS for n in range(max(0, count))]
         self._sent += len(chosen)
@@ -287,15 +289,18 @@ class PageTrial:
         await (await outbox.hand_over())
 
     async def move_on(self, ms: int) -> None:
-        """Let event time pass, by what is told of patients of whom nothing has to be said."""
+        """Let event time pass, by what is told of patients of whom nothing has to be said.
+
+        Args:
+            ms: since the trial's own time, which goes with the wall clock; all in all below 6 h.
+        """
         patient, unit = f"clock-{self._admitted}-{self._sent}", self.hospital.unit(0)
         self._sent += 1
         (spot,) = self._partitions([patient])
         outbox = Outbox(self._producer)
         # a patient's first brings a census, which has the event time
-        outbox.add(
-            self._topics.recommendations.name, spot, None, calm(patient, unit, now_ms() + ms)
-        )
+        value = calm(patient, unit, now_ms() - _BEHIND_MS + ms)
+        outbox.add(self._topics.recommendations.name, spot, None, value)
         await (await outbox.hand_over())
 
     def _partitions(self, patients: Sequence[str]) -> list[int]:

@@ -7,7 +7,10 @@ how long something took and for telling how old a thing is.
 import time
 from datetime import UTC, datetime
 
-__all__ = ["from_ms", "iso", "now_ms", "to_ms"]
+__all__ = ["DAY_MS", "HOUR_MS", "from_ms", "iso", "now_ms", "to_ms"]
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 def now_ms() -> int:

@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     topic_delivery_receipts: str = "delivery.receipts"
     topic_alerts: str = "alerts"
     topic_audit: str = "audit"
+    topic_chat_questions: str = "chat.questions"
+    topic_chat_answers: str = "chat.answers"
+    topic_documents: str = "documents"
+    topic_chat_audit: str = "chat.audit"
 
     # learning
     learning: bool = Field(
@@ -212,6 +216,58 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = None
     smtp_from: str | None = Field(None, description="Address that mail comes from.")
 
+    # answers
+    corpus: Path | None = Field(
+        None, description="Folder of documents to answer from; default: home/corpus."
+    )
+    qdrant_url: str | None = Field(
+        None, description="A Qdrant server for the documents' vectors; default: in the process."
+    )
+    qdrant_api_key: SecretStr | None = Field(None, description="Of that server.")
+    region: str | None = Field(
+        None,
+        description="Whose emergency numbers are told: a country's code, or EU; see "
+        "config/emergency_numbers.yaml.",
+    )
+    time_zone: str = Field(
+        "UTC", description="Of the clocks on the walls, for questions: Europe/Vienna."
+    )
+    claims_key: SecretStr | None = Field(
+        None,
+        description="Signs who asks and what they may see; without it the topic's ACLs are "
+        "trusted alone.",
+    )
+    sees_everybody: tuple[str, ...] = Field(
+        ("site",), description="Roles that see every patient, as a JSON list."
+    )
+    chat_ttl_minutes: float = Field(
+        15, gt=0, description="Event time without a question after which a conversation is over."
+    )
+    chat_questions_per_minute: float = Field(
+        20, gt=0, description="Of one conversation; emergencies are answered all the same."
+    )
+    chat_burst: int = Field(10, ge=1, description="Of these, at once.")
+    abstain_below: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Confidence below which nothing is answered; default: as fitted, see "
+        "docs/answers.md.",
+    )
+    ward_silent_hours: float = Field(
+        24, gt=0, description="A patient without news for so long is not told of any more."
+    )
+    chat_endpoint: str | None = Field(
+        None,
+        description="An OpenAI-compatible endpoint that words answers, https://host/v1; default: "
+        "answers are quotes.",
+    )
+    chat_endpoint_model: str | None = Field(None, description="Its model's name.")
+    chat_endpoint_key: SecretStr | None = Field(None, description="Its key, if it wants one.")
+    chat_endpoint_timeout_s: float = Field(
+        10, gt=0, le=120, description="Of one of three tries; all take twice as long at most."
+    )
+
     # when nearly everything is bad, stop instead of draining the topic into the dead letters
     dead_letter_window: int = Field(5_000, ge=1, description="Records looked back on.")
     dead_letter_ratio: float = Field(0.95, gt=0, le=1, description="More dead letters: stop.")
@@ -271,6 +327,29 @@ class Settings(BaseSettings):
                     "have neither a query nor a fragment"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _answers_complete(self) -> "Settings":
+        if bool(self.chat_endpoint) != bool(self.chat_endpoint_model):
+            raise ValueError("VIGIL_CHAT_ENDPOINT and VIGIL_CHAT_ENDPOINT_MODEL go together")
+        if self.chat_endpoint_key and not self.chat_endpoint:
+            raise ValueError("VIGIL_CHAT_ENDPOINT_KEY without an endpoint: set VIGIL_CHAT_ENDPOINT")
+        if self.qdrant_api_key and not self.qdrant_url:
+            raise ValueError("VIGIL_QDRANT_API_KEY without a server: set VIGIL_QDRANT_URL")
+        # a key or what patients ask would go through the network in clear
+        for name in ("chat_endpoint", "qdrant_url"):
+            url = getattr(self, name)
+            if url and not _is_private(url):
+                raise ValueError(
+                    f"VIGIL_{name.upper()} must begin with https:// (or be on this machine) and "
+                    "have neither a query nor a fragment"
+                )
+        return self
+
+    @property
+    def corpus_path(self) -> Path:
+        """Folder of the documents to answer from."""
+        return self.corpus or self.home / "corpus"
 
     @property
     def outbox_path(self) -> Path:

@@ -29,6 +29,7 @@ Only what is known of the sensors passes over readings out of order.
 import numpy as np
 from numpy.typing import NDArray
 
+from config.clock import HOUR_MS
 from models.anomaly import STATE_WIDTH, empty_state, remember
 from models.compiled import kernel
 from models.vitals import MISSING, VITALS, index_of
@@ -49,7 +50,6 @@ __all__ = [
     "take_in",
 ]
 
-HOUR_MS = 3_600_000
 SLOT_MS = 300_000
 #: Hours kept: 24 for the longest window, the rest for late readings that look back from the past.
 HOURS = 32

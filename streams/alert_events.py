@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, RootModel
 
-from streams.events import Event, PatientId
+from streams.events import ChainedEntry, Event, PatientId
 
 __all__ = [
     "Acknowledgement",
@@ -168,15 +168,12 @@ class AlertChange(Event):
     detail: str = ""
 
 
-class AuditEntry(Event):
+class AuditEntry(ChainedEntry):
     """A change of an alert as it is kept for good: ids and hashes, each entry bound to the last."""
 
-    number: int = Field(ge=0)
     change_id: str
     alert_id: str
     state: AlertState
     at: Moment
     contact: str | None = None
     content: str = Field(description="SHA-256 of the change as it went out on `alerts`.")
-    previous: str = Field(description="Hash of the entry before; zeros for the first.")
-    hash: str = Field(description="SHA-256 of this entry without its hash.")

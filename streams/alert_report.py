@@ -14,6 +14,7 @@ import msgspec
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from config.clock import HOUR_MS
 from config.guidance import guidance
 from config.policy import Policy
 from models.alarms import patient_days
@@ -36,7 +37,6 @@ __all__ = ["Outcome", "Row", "draw", "recommendations", "rows", "run"]
 
 #: Everybody's admission to intensive care: 2026-01-01T00:00Z. Only differences of times matter.
 _BASE_MS = 1_767_225_600_000
-_HOUR_MS = 3_600_000
 _SLICE = 4_096
 _AdmissionRow: Any = struct_of(Admission)
 
@@ -96,7 +96,7 @@ def recommendations(
     timeline = Timeline(stays)
     names = [stay.patient_id for stay in stays]
     units = [f"unit-{0 if beds is None else i // beds + 1}" for i in range(len(stays))]
-    windows = Windows(_nothing, capacity=len(stays), grace_ms=_HOUR_MS)
+    windows = Windows(_nothing, capacity=len(stays), grace_ms=HOUR_MS)
     windows.resume(0, [0, 0])
     known = Stays(_nothing, capacity=len(stays))
     for stay, name, unit in zip(stays, names, units, strict=True):
@@ -196,7 +196,7 @@ def draw(outcome: Outcome, policy: Policy, path: Path) -> None:
     axes = figure.subplots()
     tiers = {tier: [a for a in outcome.alerts if a.tier == tier] for tier in ("warning", "urgent")}
     for name, alerts in (tiers | {"paged": outcome.paged}).items():
-        hours = sorted((a.raised_at.timestamp() * 1000 - _BASE_MS) / _HOUR_MS for a in alerts)
+        hours = sorted((a.raised_at.timestamp() * 1000 - _BASE_MS) / HOUR_MS for a in alerts)
         counts = [_share(i, outcome.days) for i in range(1, len(hours) + 1)]
         axes.step(hours, counts, where="post", label=name)
     for tier, limit in policy.budget.per_patient_day.items():

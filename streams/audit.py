@@ -1,22 +1,29 @@
-"""The audit topic: every change of every alert, each entry bound to the one before by its hash.
+"""The audit topics: what became of every alert and question, each entry bound to the one before.
 
 Ids and hashes only: who was paged about what is known to whoever has the topic `alerts` beside it,
-and nobody can change or take out an entry without breaking the chain. A change that is told again
-after a crash is in it twice, with the same change id; the chain goes on.
+who asked what to whoever has `chat.questions`; and nobody can change or take out an entry without
+breaking the chain. What is told again after a crash is in it twice, with the same id; the chain
+goes on. Each partition has a chain of its own.
 """
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import ValidationError
 
 from config.settings import Settings
 from streams.alert_events import AlertChange, AuditEntry
+from streams.chat_events import ChatAnswer, ChatAuditEntry
 from streams.clients import opened
+from streams.events import ChainedEntry
 
-__all__ = ["Break", "Chain", "check", "newest"]
+__all__ = ["Break", "Chain", "check", "newest", "of_answer", "of_change", "sha256_of"]
+
+_Entry = TypeVar("_Entry", bound=ChainedEntry)
+_UNBOUND: dict[str, Any] = {"number": 0, "previous": "", "hash": ""}
 
 _NOTHING = "0" * 64
 _WAIT_MS = 500
@@ -42,38 +49,92 @@ class Chain:
         last: the newest entry that is on the topic; None = there is none.
     """
 
-    def __init__(self, last: AuditEntry | None = None) -> None:
+    def __init__(self, last: ChainedEntry | None = None) -> None:
         self._number = -1 if last is None else last.number
         self._hash = _NOTHING if last is None else last.hash
 
-    def entry(self, change: AlertChange, content: bytes) -> bytes:
-        """Make the next entry, as it is on the wire.
+    def bind(self, entry: ChainedEntry) -> bytes:
+        """Make an entry the next one; return it as it is on the wire.
 
         Args:
-            change: that it is of.
-            content: the change as it went out.
+            entry: its number and hashes are given here.
         """
-        made = AuditEntry(
-            number=self._number + 1,
-            change_id=change.change_id,
-            alert_id=change.alert_id,
-            state=change.state,
-            at=change.at,
-            contact=change.contact,
-            content=hashlib.sha256(content).hexdigest(),
-            previous=self._hash,
-            hash="",
+        made = entry.model_copy(
+            update={"number": self._number + 1, "previous": self._hash, "hash": ""}
         )
         bound = made.model_copy(update={"hash": _hash_of(made)})
         self._number, self._hash = bound.number, bound.hash
         return bound.model_dump_json().encode()
 
+    def follows(self, entry: ChainedEntry) -> bool:
+        """Whether an entry is the next one."""
+        return (entry.number, entry.previous) == (self._number + 1, self._hash)
 
-def check(entries: Iterable[tuple[int, bytes | None]]) -> tuple[int, list[Break]]:
-    """Check a whole topic.
+    @property
+    def number(self) -> int:
+        """Of the last entry, -1 where there is none."""
+        return self._number
+
+
+def of_change(change: AlertChange, content: bytes) -> AuditEntry:
+    """Make the entry of a change of an alert, not bound yet.
+
+    Args:
+        change: that it is of.
+        content: the change as it went out.
+    """
+    return AuditEntry(
+        **_UNBOUND,
+        change_id=change.change_id,
+        alert_id=change.alert_id,
+        state=change.state,
+        at=change.at,
+        contact=change.contact,
+        content=sha256_of(content),
+    )
+
+
+def of_answer(
+    answer: ChatAnswer, content: bytes, question: str, asked_by: str | None
+) -> ChatAuditEntry:
+    """Make the entry of an answer, not bound yet.
+
+    Args:
+        answer: that it is of.
+        content: the answer as it went out.
+        question: its text.
+        asked_by: subject of the claims; None = nobody said.
+    """
+    patient = answer.patient_id
+    return ChatAuditEntry(
+        **_UNBOUND,
+        question_id=answer.question_id,
+        answer_id=answer.answer_id,
+        outcome=answer.outcome,
+        at=answer.answered_at,
+        asked_by=None if asked_by is None else sha256_of(asked_by.encode()),
+        patient=None if patient is None else sha256_of(patient.encode()),
+        rules=[f"{rule.rule}@{rule.version}" for rule in answer.rules],
+        tools=answer.tools,
+        documents=list(dict.fromkeys(quote.document_id for quote in answer.quotes)),
+        question=sha256_of(question.encode()),
+        content=sha256_of(content),
+    )
+
+
+def sha256_of(content: bytes) -> str:
+    """Hash as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def check(
+    entries: Iterable[tuple[int, bytes | None]], kind: type[ChainedEntry] = AuditEntry
+) -> tuple[int, list[Break]]:
+    """Check a whole partition.
 
     Args:
         entries: offset and value, in order.
+        kind: of entry.
 
     Returns:
         How many entries there are, and where the chain does not hold.
@@ -82,33 +143,35 @@ def check(entries: Iterable[tuple[int, bytes | None]]) -> tuple[int, list[Break]
     for offset, value in entries:
         count += 1
         try:
-            entry = AuditEntry.model_validate_json(value or b"")
+            entry = kind.model_validate_json(value or b"")
         except ValidationError:
             breaks.append(Break(offset, "it is no audit entry"))
             continue
         if entry.hash != _hash_of(entry):
             breaks.append(Break(offset, f"entry {entry.number} was changed"))
-        if (entry.number, entry.previous) != (before._number + 1, before._hash):
+        if not before.follows(entry):
             breaks.append(
-                Break(offset, f"entry {entry.number} does not follow entry {before._number}")
+                Break(offset, f"entry {entry.number} does not follow entry {before.number}")
             )
         before = Chain(entry)
     return count, breaks
 
 
-def _hash_of(entry: AuditEntry) -> str:
-    return hashlib.sha256(entry.model_dump_json(exclude={"hash"}).encode()).hexdigest()
+def _hash_of(entry: ChainedEntry) -> str:
+    return sha256_of(entry.model_dump_json(exclude={"hash"}).encode())
 
 
-async def newest(settings: Settings, topic: str) -> AuditEntry | None:
-    """Read the newest entry of the topic; None where there is none.
+async def newest(
+    settings: Settings, topic: str, kind: type[_Entry], partition: int = 0
+) -> _Entry | None:
+    """Read the newest entry of a partition; None where there is none.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
         pydantic.ValidationError: it is no audit entry.
     """
     consumer = AIOKafkaConsumer(**settings.kafka_client(), enable_auto_commit=False)
-    tp = TopicPartition(topic, 0)
+    tp = TopicPartition(topic, partition)
     async with opened(consumer):
         consumer.assign([tp])
         end = (await consumer.end_offsets([tp]))[tp]
@@ -118,4 +181,4 @@ async def newest(settings: Settings, topic: str) -> AuditEntry | None:
         consumer.seek(tp, end - 1)
         while not (found := (await consumer.getmany(tp, timeout_ms=_WAIT_MS)).get(tp)):
             pass
-        return AuditEntry.model_validate_json(found[-1].value)
+        return kind.model_validate_json(found[-1].value)

@@ -24,8 +24,8 @@ from streams.delivery.callbacks import (
     receipt,
     reply,
 )
+from streams.intake_alerts import operations_event
 from streams.topics import Catalogue
-from tables.pager import operations_id
 
 __all__ = ["opted_out", "serve_callbacks"]
 
@@ -134,13 +134,12 @@ def opted_out(contact: str, message_id: str, policy: Policy) -> AlertRaised:
         message_id: the provider's id of the reply: one that is delivered again is the same alert.
         policy: its version goes on the alert.
     """
-    return AlertRaised(
-        alert_id=operations_id(f"opted_out/{contact}/{message_id}"),
-        kind="operations",
-        tier="warning",
-        subject=f"contact {contact} has opted out of texts: START from that telephone ends it",
-        raised_at=from_ms(now_ms()),
-        policy=policy.version,
+    return operations_event(
+        f"opted_out/{contact}/{message_id}",
+        "warning",
+        f"contact {contact} has opted out of texts: START from that telephone ends it",
+        now_ms(),
+        policy.version,
     )
 
 

@@ -38,11 +38,14 @@ COMMANDS = {
         "streams.commands.data",
         "Data sets: split recorded patients, collect what was scored.",
     ),
+    "corpus": ("streams.commands.corpus", "Make the documents that answers quote."),
     "retrain": ("streams.commands.retrain", "Train a challenger in a process of its own."),
     "evaluate": ("streams.commands.evaluate", "Measure the risk model on recorded patients."),
     "ack": ("streams.commands.ack", "Answer an alert: accept, decline, pass it on."),
     "page": ("streams.commands.page", "Try the way to a person: send a test page."),
     "audit": ("streams.commands.audit", "Check the record of every alert's life."),
+    "ask": ("streams.commands.ask", "Ask a medical question; answered with its sources, or not."),
+    "simulate": ("streams.commands.simulate", "People who ask, at human pace."),
     "bench": ("streams.commands.bench", "Measure the engine, beside others and under strain."),
 }
 

@@ -22,6 +22,7 @@ from models.release_records import (
 
 __all__ = [
     "Admission",
+    "ChainedEntry",
     "DataQuality",
     "DeadLetter",
     "DriftEvent",
@@ -69,6 +70,14 @@ class Event(BaseModel):
     """What every event has in common: unknown fields are kept out, values are not coerced."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class ChainedEntry(Event):
+    """An entry of a record that is kept for good: nobody changes or takes out one unnoticed."""
+
+    number: int = Field(ge=0)
+    previous: str = Field(description="Hash of the entry before; zeros for the first.")
+    hash: str = Field(description="SHA-256 of this entry without its hash.")
 
 
 class Reading(Event):

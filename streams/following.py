@@ -1,13 +1,13 @@
-"""Following the topic ``models``: every worker knows all of it, and scores with what it says.
+"""Following topics whole: every worker knows all of what they say.
 
 Not an agent: the partitions of an agent's topic are shared out among the workers of a group, and
-this topic everybody reads whole, from its beginning. It is small: a few models, and snapshots of
-leaf values.
+such a topic everybody reads whole, from its beginning. It is small, or compacted: models,
+documents, what is known of the patients of a site.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -18,7 +18,7 @@ from models.releases import Releases
 from streams.clients import opened
 from streams.metrics import metrics
 
-__all__ = ["Follower"]
+__all__ = ["Follower", "Following"]
 
 log = logging.getLogger(__name__)
 
@@ -29,27 +29,24 @@ _TRY_AGAIN_S = 1.0
 _MOST_BYTES = 8 * 1024 * 1024
 
 
-class Follower:
-    """Reads the topic and says when another model is to score.
+class Following:
+    """Reads all partitions of a topic from their beginning, and goes on.
 
     Args:
-        settings: name the broker and the site.
+        settings: name the broker.
         topic: name of the topic.
-        changed: called with the model that is to score, between two batches: whoever is called
-            runs in the event loop.
+        take: called with records, in the order of their partition; after an error all of them come
+            again.
 
     Attributes:
-        releases: what the topic says.
         ready: set when it was read to the end that it had at the start.
     """
 
     def __init__(
-        self, settings: Settings, topic: str, changed: Callable[[Any], None] = lambda model: None
+        self, settings: Settings, topic: str, take: Callable[[Sequence[Any]], Awaitable[None]]
     ) -> None:
-        self._settings, self._topic, self._changed = settings, topic, changed
-        self.releases = Releases(settings.site)
+        self._settings, self._topic, self._take = settings, topic, take
         self.ready = asyncio.Event()
-        self._said = 0
 
     async def follow(self) -> None:
         """Read until cancelled; a broker that is away is asked again."""
@@ -67,21 +64,48 @@ class Follower:
             auto_offset_reset="earliest",  # the topic was made anew
             max_partition_fetch_bytes=_MOST_BYTES,
         )
-        tp = TopicPartition(self._topic, 0)
         async with opened(consumer):
-            consumer.assign([tp])
-            await consumer.seek_to_beginning(tp)
-            end = (await consumer.end_offsets([tp]))[tp]
+            found = await consumer._client._wait_on_metadata(self._topic)
+            partitions = [TopicPartition(self._topic, number) for number in sorted(found)]
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            ends = await consumer.end_offsets(partitions)
             while True:
                 # a transaction's marker at the end is never delivered: the position tells
-                if not self.ready.is_set() and await consumer.position(tp) >= end:
+                if not self.ready.is_set() and not [
+                    tp for tp, end in ends.items() if await consumer.position(tp) < end
+                ]:
                     self.ready.set()
-                found = await consumer.getmany(
-                    tp, timeout_ms=_WAIT_MS if self.ready.is_set() else 50
-                )
-                self._take(found.get(tp, []))
+                fetched = await consumer.getmany(timeout_ms=_WAIT_MS if self.ready.is_set() else 50)
+                for records in fetched.values():
+                    await self._take(records)
 
-    def _take(self, records: list[Any]) -> None:
+
+class Follower:
+    """Reads the topic of the models, and says when another model is to score.
+
+    Args:
+        settings: name the broker and the site.
+        topic: name of the topic.
+        changed: called with the model that is to score, between two batches: whoever is called
+            runs in the event loop.
+
+    Attributes:
+        releases: what the topic says.
+        ready: set when it was read to the end that it had at the start.
+    """
+
+    def __init__(
+        self, settings: Settings, topic: str, changed: Callable[[Any], None] = lambda model: None
+    ) -> None:
+        self._topic, self._changed = topic, changed
+        self.releases = Releases(settings.site)
+        self._following = Following(settings, topic, self._take)
+        self.ready = self._following.ready
+        self.follow = self._following.follow
+        self._said = 0
+
+    async def _take(self, records: Sequence[Any]) -> None:
         changed = [self.releases.take(r.key, r.value, r.offset) for r in records]
         if any(changed):
             model = self.releases.active()

@@ -6,7 +6,7 @@ made anew.
 
 from hashlib import sha256
 
-__all__ = ["alert_id", "recommendation_id"]
+__all__ = ["alert_id", "answer_id", "question_id", "recommendation_id"]
 
 
 def recommendation_id(topic: str, partition: int, offset: int, timestamp_ms: int) -> str:
@@ -34,3 +34,26 @@ def alert_id(patient: str, episode_at_ms: int, tier: str, n: int, higher: bool) 
     # the patient last: whatever is in an id, no two of these are the same
     told = f"{episode_at_ms} {tier} {n} {higher:d} {patient}"
     return sha256(told.encode()).hexdigest()[:32]
+
+
+def question_id(topic: str, partition: int, offset: int, timestamp_ms: int) -> str:
+    """Id of a question that was given none, by where it stands.
+
+    >>> question_id("chat.questions", 3, 1042, 1767225600000)
+    'chat.questions-3-1042-1767225600000'
+    """
+    return f"{topic}-{partition}-{offset}-{timestamp_ms}"
+
+
+def answer_id(session: str, question: str) -> str:
+    """Id of the answer to a question: the same whoever answers it and how often.
+
+    Args:
+        session: id of the conversation.
+        question: id of the question.
+
+    >>> answer_id("s", "q")
+    '94eb576205a51b4d757ace34f5f8ff7d'
+    """
+    # with its length the session cannot run into the question
+    return sha256(f"{len(session)} {session} {question}".encode()).hexdigest()[:32]

@@ -54,6 +54,17 @@ class Metrics:
             "vigil_consumer_lag_records", "Records behind", ["topic", "partition"],
             registry=registry,
         )  # fmt: skip
+        #: Answers by their outcome: answered, abstained, refused, emergency, crisis.
+        self.answers = Counter(
+            "vigil_answers", "Questions answered, by outcome", ["outcome"], registry=registry
+        )
+        #: From reading a question to its answer; a question's share of its batch.
+        self.answering = Histogram(
+            "vigil_answering_seconds", "Time spent on one question", buckets=_LATENCY,
+            registry=registry,
+        )  # fmt: skip
+        #: Documents that answers are looked for in.
+        self.documents = Gauge("vigil_documents", "Documents in the index", registry=registry)
         #: Windows in memory.
         self.patients = Gauge("vigil_patients_in_memory", "Windows held", registry=registry)
         #: Bytes of the largest state written lately; the bound is 32 KiB.

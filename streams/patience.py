@@ -1,4 +1,4 @@
-"""Waiting for a broker that is away when a worker starts.
+"""Waiting for a broker that is away when a worker starts, or is given partitions.
 
 After a power failure, or when a whole stack is started at once, a worker is often up before its
 broker. It tries again for a while rather than ending at once: supervisors give up on what ends too
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, TypeVar
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 __all__ = ["BrokerAwayError", "connected", "patiently"]
 
@@ -46,7 +46,8 @@ async def patiently(attempt: Callable[[], Awaitable[T]], broker: str, seconds: f
         try:
             return await attempt()
         except KafkaError as error:
-            if not error.retriable:
+            # aiokafka's own time-out is of what it has tried again and again by itself
+            if not (error.retriable or isinstance(error, KafkaTimeoutError)):
                 raise
             now = monotonic()
             left = began + seconds - now

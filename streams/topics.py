@@ -15,6 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 from pydantic import BaseModel
 
+from config.clock import DAY_MS
 from config.settings import Settings
 from streams.alert_events import (
     Acknowledgement,
@@ -24,6 +25,7 @@ from streams.alert_events import (
     Receipt,
     Silence,
 )
+from streams.chat_events import ChatAnswer, ChatAuditEntry, DocumentEvent, Question
 from streams.events import (
     Admission,
     DeadLetter,
@@ -40,9 +42,7 @@ __all__ = ["Catalogue", "Difference", "Topic", "TopicError", "catalogue", "ensur
 
 log = logging.getLogger(__name__)
 
-DAY_MS = 86_400_000
-
-Key = Literal["patient_id", "model", "alert_id", "silence_id"]
+Key = Literal["patient_id", "model", "alert_id", "silence_id", "session_id", "document_id"]
 
 
 class TopicError(RuntimeError):
@@ -98,6 +98,10 @@ class Catalogue:
     delivery_receipts: Topic
     alerts: Topic
     audit: Topic
+    chat_questions: Topic
+    chat_answers: Topic
+    documents: Topic
+    chat_audit: Topic
 
     def __iter__(self):  # type: ignore[no-untyped-def]  # a dataclass with slots has no typed iter
         """Iterate over the topics in the order in which they are declared."""
@@ -260,6 +264,41 @@ def catalogue(settings: Settings) -> Catalogue:
             AuditEntry,
             key=None,
             ordered=True,
+            retention_ms="-1",
+        ),
+        chat_questions=topic(
+            "chat_questions",
+            "in",
+            "What clinicians and patients ask; who asks is in the headers.",
+            Question,
+            key="session_id",
+            retention_ms=week,
+        ),
+        chat_answers=topic(
+            "chat_answers",
+            "out",
+            "Answers, with the quotes that they rest on.",
+            ChatAnswer,
+            key="session_id",
+            retention_ms=quarter,
+        ),
+        # every worker reads it whole: the newest text of each document counts
+        documents=topic(
+            "documents",
+            "in",
+            "Documents to answer from, beside the corpus; without a value: removed.",
+            DocumentEvent,
+            key="document_id",
+            partitions=1,
+            cleanup_policy="compact",
+        ),
+        chat_audit=topic(
+            "chat_audit",
+            "out",
+            "Every answer as ids and hashes, each entry bound to its partition's last; kept for "
+            "good.",
+            ChatAuditEntry,
+            key=None,
             retention_ms="-1",
         ),
     )

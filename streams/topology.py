@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from config.settings import Settings
 from streams.topics import Catalogue, catalogue
 
-__all__ = ["APPLICATIONS", "BEDSIDE", "LEARNING", "PAGING", "Step", "mermaid"]
+__all__ = ["ANSWERS", "APPLICATIONS", "BEDSIDE", "LEARNING", "PAGING", "Step", "mermaid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,36 @@ PAGING = (
     ),
 )
 
-APPLICATIONS = {"bedside": BEDSIDE, "learning": LEARNING, "paging": PAGING}
+ANSWERS = (
+    Step(
+        agent="file",
+        reads=("documents",),
+        writes=("dead_letters",),
+        keeps=(),
+        looks_up=(),
+        about="what to answer from",
+        follows=("documents",),
+    ),
+    Step(
+        agent="keep",
+        reads=("recommendations",),
+        writes=("dead_letters",),
+        keeps=("ward",),
+        looks_up=(),
+        about="what is known of patients",
+        follows=("alerts",),
+    ),
+    Step(
+        agent="ask",
+        reads=("chat_questions",),
+        writes=("chat_answers", "chat_audit", "dead_letters"),
+        keeps=("conversations",),
+        looks_up=("ward",),
+        about="evidence, live data, or no answer",
+    ),
+)
+
+APPLICATIONS = {"bedside": BEDSIDE, "learning": LEARNING, "paging": PAGING, "answers": ANSWERS}
 
 
 def mermaid(steps: tuple[Step, ...], settings: Settings) -> str:

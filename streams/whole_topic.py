@@ -18,14 +18,16 @@ async def read_whole(
     settings: Settings,
     topic: str,
     progress: Callable[[int, int], None] = lambda read, whole: None,
+    partition: int = 0,
     **consumer_options: Any,
 ) -> list[Any]:
-    """Read a topic from its begin to what is its end when it is asked for.
+    """Read a partition from its begin to what is its end when it is asked for.
 
     Args:
         settings: name the broker.
-        topic: its name; it has one partition.
+        topic: its name.
         progress: called with how many offsets have been read, and how many there are.
+        partition: of it.
         consumer_options: more arguments of `aiokafka.AIOKafkaConsumer`.
 
     Returns:
@@ -42,14 +44,14 @@ async def read_whole(
     async with opened(consumer):
         if topic not in await consumer.topics():
             raise TopicError(f"There is no topic {topic!r}: create the topics with `vigil topics`.")
-        partition = TopicPartition(topic, 0)
-        consumer.assign([partition])
-        await consumer.seek_to_beginning(partition)
-        end = (await consumer.end_offsets([partition]))[partition]
-        while await consumer.position(partition) < end:
-            fetched = await consumer.getmany(partition, timeout_ms=_POLL_MS)
-            found += fetched.get(partition, ())
-            progress(await consumer.position(partition), end)
+        tp = TopicPartition(topic, partition)
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        end = (await consumer.end_offsets([tp]))[tp]
+        while await consumer.position(tp) < end:
+            fetched = await consumer.getmany(tp, timeout_ms=_POLL_MS)
+            found += fetched.get(tp, ())
+            progress(await consumer.position(tp), end)
     return found
 
 

@@ -86,7 +86,7 @@ class Page(msgspec.Struct, array_like=True):
         step: of the escalation.
         channels: those that are left, the first in use.
         state: see `streams.alert_events.AlertState`.
-        queued_ms: event time.
+        queued_ms: event time when it was queued first.
         held_until_ms: event time before which the person is left in peace.
         attempts: requests that were begun.
         retry_wall_ms: wall clock before which nothing is sent again.

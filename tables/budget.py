@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from config.clock import DAY_MS
 from config.policy import Budget as Rules
 from streams.alert_events import PagedTier
 
@@ -20,7 +21,7 @@ __all__ = ["WINDOW_DAYS", "Budget"]
 #: Days that are looked back on, event time.
 WINDOW_DAYS = 7
 
-_DAY_HOURS, _DAY_MS = 24, 86_400_000
+_DAY_HOURS = 24
 _UNIT, _NO_UNIT = b"bu", b"bn"
 
 
@@ -147,8 +148,8 @@ class Budget:
     @staticmethod
     def _day(known: _Unit, at_ms: int) -> _Day:
         """Find the day of a time, the oldest for what comes late; days before the window go."""
-        newest = max(known.days, default=at_ms // _DAY_MS)
-        number = max(at_ms // _DAY_MS, newest - WINDOW_DAYS + 1)
+        newest = max(known.days, default=at_ms // DAY_MS)
+        number = max(at_ms // DAY_MS, newest - WINDOW_DAYS + 1)
         for day in [day for day in known.days if day <= number - WINDOW_DAYS]:
             del known.days[day]
         return known.days.setdefault(number, _Day())

@@ -13,35 +13,32 @@ stops no escalation. What is due happens at its own time, however late it is loo
 replay at any speed gives the pages of the original day.
 """
 
-import hashlib
 import heapq
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Literal
 
-from config.clock import from_ms
+from config.clock import DAY_MS, HOUR_MS, from_ms
 from config.policy import Policy
 from config.silences import silenced
 from tables.alert_book import AlertBook, Change
 from tables.alert_rows import Alert, Clock, Early, Page, Quiet, decode
 from tables.budget import Budget
+from tables.operations import operations_alert
 from tables.pages import Pages, page_id
 
-__all__ = ["Pager", "operations_id"]
+__all__ = ["Pager"]
 
 Tier = Literal["watch", "warning", "urgent"]
-Kind = Literal["patient", "operations"]
 
-_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 #: After the last step, this long until an alert counts as unanswered.
 _LAST_CALL_MS = 10 * 60_000
+#: Who asks for the next person, and somebody was called less than this before, event time, asks for
+#: that person: the same was said in two texts, or by two people of one step. Nobody can have heard
+#: a page, read it and answered in less, so there is no reason yet to call the one after.
+_JUST_CALLED_MS = 60_000
 #: Alerts are kept for so long, event time: records that come again are known by them.
-_KEEP_MS = 7 * _DAY_MS
-
-
-def operations_id(name: str) -> str:
-    """Id of an alert to operators, made of what it is about."""
-    return hashlib.sha256(f"operations/{name}".encode()).hexdigest()[:32]
+_KEEP_MS = 7 * DAY_MS
 
 
 class Pager:
@@ -105,7 +102,7 @@ class Pager:
                 self._decide(alert, due_ms)
             else:
                 self._step(alert, alert.step + 1, due_ms)
-        if now >= self._swept_ms + _HOUR_MS:
+        if now >= self._swept_ms + HOUR_MS:
             self._swept_ms = now
             self._sweep(now, wall_ms)
 
@@ -141,7 +138,7 @@ class Pager:
         if higher:
             for before in held_back:
                 self._close(before, "resolved", at_ms, detail=f"goes on as {alert.reference}")
-        lockout_ms = round(self._policy.episodes.lockout_hours * _HOUR_MS)
+        lockout_ms = round(self._policy.episodes.lockout_hours * HOUR_MS)
         if late_ms > lockout_ms:
             self._close(alert, "resolved", at_ms, detail="it came later than a lock-out lasts")
             return True
@@ -183,7 +180,8 @@ class Pager:
 
         Args:
             name: the alert's id or reference.
-            answer: accepted ends the escalation; declined and escalated call the next step.
+            answer: accepted ends the escalation; declined and escalated call the next step, unless
+                somebody of the step that has begun has only just been called.
             by: who.
             at_ms: when.
             wall_ms: now.
@@ -201,9 +199,14 @@ class Pager:
         else:
             if answer == "declined":
                 alert.declined = [*alert.declined, by]
+            now = self.now(wall_ms)
+            if self._just_called(alert, by, now):
+                detail = "the next person was called just before"
+                self._book.change(alert, answer, at_ms, by=by, detail=detail)
+                return True
             self._book.change(alert, answer, at_ms, by=by)
             if alert.state == "raised" and alert.step >= 0:
-                self._step(alert, alert.step + 1, self.now(wall_ms))
+                self._step(alert, alert.step + 1, now)
         return True
 
     def silence(self, silence_id: str, silence: Quiet | None, wall_ms: int) -> None:
@@ -258,10 +261,9 @@ class Pager:
 
     def counts(self) -> dict[str, int]:
         """How many alerts are open, and how many pages are in each state on the way."""
-        found = {"open": sum(alert.is_open for alert in self._book.alerts.values())}
-        for state in ("queued", "sending", "in_doubt"):
-            found[state] = sum(page.state == state for page in self._book.pages.values())
-        return found
+        states = Counter(page.state for page in self._book.pages.values())
+        found = {state: states[state] for state in ("queued", "sending", "in_doubt")}
+        return found | {"open": sum(alert.is_open for alert in self._book.alerts.values())}
 
     # -- rules
 
@@ -332,6 +334,22 @@ class Pager:
         ]
         return any(page is not None and page.state != "failed" for page in pages)
 
+    def _just_called(self, alert: Alert, by: str, now: int) -> bool:
+        """Whether the next person, whom somebody asks for, was called a moment ago.
+
+        Who was called with the step that has begun asks for the one after.
+        """
+        pages = map(self._book.pages.__getitem__, self._book.pages_of.get(alert.alert_id, ()))
+        called = {page.contact: page for page in pages if page.step == alert.step}
+        if alert.step <= 0 or by in called:
+            return False
+        return any(
+            page.state != "failed"
+            and page.contact not in alert.declined
+            and now < page.queued_ms + _JUST_CALLED_MS
+            for page in called.values()
+        )
+
     def _unreachable(self, alert: Alert, at_ms: int) -> None:
         """A page has failed for good: where nobody of the step is left, the next begins at once."""
         escalation = self._policy.escalation(alert.kind, alert.unit_id, alert.tier)
@@ -349,15 +367,12 @@ class Pager:
         """Tell operators, once a day and unit, that alerts are held back."""
         unit = alert.unit_id or "an unnamed unit"
         subject = f"{alert.tier} alerts of {unit} are over their budget and held back"
-        self._operations(
-            f"budget/{unit}/{alert.tier}/{at_ms // _DAY_MS}", "warning", subject, at_ms
-        )
+        self._operations(f"budget/{unit}/{alert.tier}/{at_ms // DAY_MS}", "warning", subject, at_ms)
 
     def _operations(self, name: str, tier: Tier, subject: str, at_ms: int) -> None:
         """Raise an alert to operators."""
-        known = operations_id(name)
-        if known not in self._book.alerts:
-            alert = Alert(known, "", "operations", tier, subject, at_ms)
+        alert = operations_alert(name, tier, subject, at_ms)
+        if alert.alert_id not in self._book.alerts:
             self._add(alert)
             self._decide(alert, at_ms)
 

@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from config.clock import from_ms
+from config.clock import DAY_MS, from_ms
 from config.policy import Policy
 from streams.delivery.message import (
     Accepted,
@@ -41,7 +41,6 @@ _ASK_MS, _ASK_MOST_MS = 2_000, 30_000
 _PAUSE_MS, _PAUSE_MOST_MS = 1_000, 60_000
 #: Wall clock, ms: however long a provider asks to be left alone. People wait.
 _RETRY_MOST_S = 600.0
-_DAY_MS = 86_400_000
 
 
 def page_id(alert_id: str, contact: str) -> str:
@@ -123,6 +122,7 @@ class Pages:
         tier, kind = alert.tier, alert.kind
         held = self._policy.held_until(contact, tier, kind, from_ms(at_ms))
         page.held_until_ms = 0 if held is None else round(held.timestamp() * 1000)
+        page.queued_ms = at_ms
         self._queue(page, at_ms)
         return True
 
@@ -266,7 +266,7 @@ class Pages:
 
     def forget_early(self, wall_ms: int) -> None:
         """Forget receipts that nobody has come for in a day."""
-        for early in [e for e in self._early.values() if e.wall_ms < wall_ms - _DAY_MS]:
+        for early in [e for e in self._early.values() if e.wall_ms < wall_ms - DAY_MS]:
             del self._early[early.provider_id]
             self._book.drop(early)
 

@@ -23,6 +23,7 @@ from config.policy import Policy
 from config.settings import Settings, settings
 from streams.application import VigilApp, new_app
 from streams.callbacks import serve_callbacks
+from streams.delivery.closing import close_all
 from streams.delivery.message import Channel, Provider
 from streams.topics import catalogue
 from tables.episodes import Episodes
@@ -80,6 +81,8 @@ def build(settings: Settings, policy: Policy, providers: Mapping[Channel, Provid
     )
     app.agent(inbox, name="page")(pager.run)
     app.task(pager.keep)
+    # the engine unwinds this when its tasks have ended, and with them every request to a provider
+    app.async_exit_stack.push_async_callback(close_all, providers.values())
     serve_callbacks(app, topics, policy)
     return app
 

@@ -106,3 +106,51 @@ def collect(out: Path, site: str | None, as_json: bool) -> None:
         f"{made['septic_stays']:,} septic, {made['rows']:,} rows, {iso(events['first_ms'])} to "
         f"{iso(events['last_ms'])}, hash {made['data_hash']}; {waiting}."
     )
+
+
+@data.command(
+    epilog="Example: vigil data chats transcripts/ --out chats/ --archive transcripts/read"
+)
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the sets.")
+@click.option(
+    "--archive",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder that read transcripts are moved to, as they are.",
+)
+@_json
+def chats(path: Path, out: Path, archive: Path, as_json: bool) -> None:
+    """Make a data set of questions and answers out of transcripts: a file, or a folder's *.jsonl.
+
+    Identifiers are taken out first. A set is named after its content and holds what was in none
+    before; a question whose answer is not there yet waits for the next. The archive holds the
+    transcripts with everything that is in them: keep it as you keep those.
+    """
+    # imported here: the help does not need them
+    from rag.safety.redact import redact  # type: ignore[import-untyped]
+
+    from rag.transcripts import make_set, transcripts_in
+
+    made = make_set(transcripts_in(path), out, archive, lambda text: redact(text).text)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "set": None if made.folder is None else str(made.folder),
+                    "manifest": made.manifest,
+                    "files": list(made.files),
+                    "events": made.counts,
+                }
+            )
+        )
+        return
+    told = ", ".join(f"{count:,} {what}" for what, count in made.counts.items()) or "no events"
+    if made.folder is None or made.manifest is None:
+        click.echo(f"Nothing new: no set was made; {told}. {len(made.files)} files archived.")
+        return
+    outcomes = ", ".join(f"{n:,} {what}" for what, n in made.manifest["outcomes"].items())
+    click.echo(
+        f"{made.folder}: {made.manifest['rows']:,} questions ({outcomes}) out of {told}; "
+        f"{len(made.files)} files archived."
+    )

@@ -17,7 +17,7 @@ from streams.topics import prepare
 
 __all__ = ["worker"]
 
-APPLICATIONS = ("bedside", "learning", "paging")
+APPLICATIONS = ("bedside", "learning", "paging", "answers")
 
 
 @click.command(epilog="Example: VIGIL_BROKER=kafka:9092 vigil worker bedside --loglevel info")

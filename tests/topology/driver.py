@@ -195,12 +195,20 @@ class Table:
 
     def store(self, partition: int, writes: list[tuple[bytes, Any]], outbox: Outbox) -> None:
         """Write, and put the changelog into the outbox."""
+        self.announce(partition, writes, outbox)
+        self.apply(partition, writes)
+
+    def announce(self, partition: int, writes: list[tuple[bytes, Any]], outbox: Outbox) -> None:
+        """Put the changelog into the outbox."""
+        outbox.extend(self.changelog, partition, writes)
+
+    def apply(self, partition: int, writes: list[tuple[bytes, Any]]) -> None:
+        """Write."""
         for key, value in writes:
             if value is None:
                 self.rows.pop((partition, key), None)
             else:
                 self.rows[partition, key] = value
-            outbox.add(self.changelog, partition, key, value)
 
     def stored(self, partition: int, delivered: dict[tuple[str, int], int]) -> None:
         """The changelog is with the broker."""
@@ -261,6 +269,8 @@ class Bench:
             add_future=self._add_future,
             fail=self._fail,
             should_stop=False,
+            ready=True,
+            lease=SimpleNamespace(sends=True),
         )
         stays = Stays(self.stays.load_all, capacity=100)
         windows = Windows(self.windows.load_all, capacity=100, grace_ms=3_600_000)

@@ -42,8 +42,9 @@ from streams.alert_events import (
     Receipt,
     Silence,
 )
-from streams.audit import Chain, check
+from streams.audit import Chain, check, of_answer, of_change
 from streams.bedside import DIRECT, Bedside
+from streams.chat_events import ChatAnswer, ChatAuditEntry, DocumentEvent, Question
 from streams.cli import COMMANDS, cli
 from streams.deadletters import encode
 from streams.events import (
@@ -85,6 +86,10 @@ EVENTS: dict[str, type[BaseModel]] = {
     "receipt": Receipt,
     "alert": AlertChange,
     "audit": AuditEntry,
+    "question": Question,
+    "answer": ChatAnswer,
+    "document": DocumentEvent,
+    "chat-audit": ChatAuditEntry,
 }
 
 #: Stands where neither the code nor the document says anything.
@@ -303,7 +308,16 @@ def _dead_letter(_: str) -> str:
 def _audit(_: str) -> str:
     """What is kept for good of the example of a change, were it the first."""
     change = AlertChange.model_validate_json(json.dumps(_example("alert")))
-    return _json(json.loads(Chain().entry(change, change.model_dump_json().encode())), "audit")
+    return _json(
+        json.loads(Chain().bind(of_change(change, change.model_dump_json().encode()))), "audit"
+    )
+
+
+def _chat_audit(_: str) -> str:
+    """What is kept for good of the example of an answer, were it the first."""
+    answer = ChatAnswer.model_validate_json(json.dumps(_example("answer")))
+    entry = of_answer(answer, answer.model_dump_json().encode(), _example("question")["text"], None)
+    return _json(json.loads(Chain().bind(entry)), "chat-audit")
 
 
 def _taken(value: bytes | None) -> Intake:
@@ -321,6 +335,7 @@ PARTS = {
     "recommendation example": Part("interfaces.md", _recommendation),
     "dead letter example": Part("interfaces.md", _dead_letter),
     "audit example": Part("interfaces.md", _audit),
+    "chat audit example": Part("interfaces.md", _chat_audit),
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from bench.hospital import Fate, Hospital
 from bench.page_ledger import PageLedger, PageVerdict
 from bench.simulators.twilio import SENDER, Text
-from tables.pager import operations_id
+from tables.operations import operations_id
 
 HOSPITAL = Hospital(units=1)
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -220,10 +220,9 @@ def test_however_long_a_provider_asks_to_be_left_alone_it_is_tried_within_ten_mi
 
 def test_an_answer_is_known_by_its_id_whenever_it_comes(ward: Ward) -> None:
     ward.raise_alert()
-    for seconds in (1, 2):
-        at_ms = ward.wall + seconds
-        ward.pager.acknowledged("a", "declined", "nurse", at_ms, ward.wall, "SM1")
-        ward.go()
+    for _ in range(2):
+        ward.pager.acknowledged("a", "declined", "nurse", ward.wall, ward.wall, "SM1")
+        ward.go(2 * MINUTE)
     assert ward.paged() == ["nurse", "doctor"]
 
 
@@ -271,8 +270,9 @@ def test_declining_calls_the_next_person_at_once(ward: Ward) -> None:
 
 def test_an_answer_that_is_delivered_again_counts_once(ward: Ward) -> None:
     ward.raise_alert()
-    ward.answer("a", "escalated")
-    ward.answer("a", "escalated")
+    for _ in range(2):
+        ward.pager.acknowledged("a", "escalated", "nurse", T0, ward.wall)
+        ward.go(2 * MINUTE)
     assert ward.paged() == ["nurse", "doctor"]
 
 

@@ -5,7 +5,12 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    TopicAuthorizationFailedError,
+)
 
 import streams.patience
 from streams.patience import BrokerAwayError, patiently
@@ -52,12 +57,13 @@ async def test_a_broker_that_answers_is_not_waited_for(clock: Clock) -> None:
     assert not clock.pauses
 
 
+@pytest.mark.parametrize("error", [KafkaConnectionError("refused"), KafkaTimeoutError("refused")])
 async def test_a_broker_that_comes_in_time_is_all_that_was_needed(
-    clock: Clock, caplog: pytest.LogCaptureFixture
+    clock: Clock, caplog: pytest.LogCaptureFixture, error: KafkaError
 ) -> None:
     caplog.set_level(logging.WARNING)
 
-    assert await patiently(failing(20, KafkaConnectionError("refused")), "b:1", 60) == "done"
+    assert await patiently(failing(20, error), "b:1", 60) == "done"
 
     assert clock.pauses == sorted(clock.pauses), "it asks less and less often"
     assert max(clock.pauses) <= 2

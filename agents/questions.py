@@ -1,0 +1,255 @@
+"""Questions → answers: the path from a question to an answer that somebody can rely on.
+
+    chat.questions → ask → chat.answers, chat.audit
+                      ↕
+                conversations
+
+A batch's questions are answered together, those of one conversation one after the other. A question
+that comes again gets the answer that it had: the conversation remembers it. A batch is acknowledged
+when the broker holds answers, audit and changelog.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from rag.safety.rate import Bucket, RateLimit
+
+from agents.work import Work, dead_letter, each, reason, settle
+from config.clock import from_ms, now_ms, to_ms
+from config.guidance import guidance
+from rag.answering import Answerer, Ask, Given
+from rag.answers import Quote, RuleMatch
+from rag.tools.claims import Claims, Refusal, read_claims
+from streams.application import VigilApp, report_lag
+from streams.audit import Chain, newest, of_answer
+from streams.chat_events import ChatAnswer, ChatAuditEntry, Citation, Question, SafetyRule
+from streams.ids import answer_id, question_id
+from streams.intake import record_bytes
+from streams.metrics import metrics
+from streams.outbox import Outbox
+from streams.partitions import partition_of
+from streams.topics import Catalogue
+from streams.transport import Batch
+from tables.conversation_rows import Turn
+from tables.conversations import Conversations
+from tables.store import BatchTable
+
+__all__ = ["QuestionsAgent"]
+
+log = logging.getLogger(__name__)
+
+#: Bytes of a question with its headers; a text of 8,000 characters is less, however it is encoded.
+_MOST_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question as it was read."""
+
+    question: Question
+    question_id: str
+    at_ms: int
+    claims: Claims | Refusal
+
+
+class QuestionsAgent:
+    """Answers questions.
+
+    Args:
+        app: the application.
+        topics: all of them.
+        answerer: knows the evidence, the patients and the rules.
+        conversations: in memory.
+        limit: how many questions a session may ask.
+        table: where conversations are kept, with as many partitions as the questions.
+    """
+
+    def __init__(
+        self,
+        app: VigilApp,
+        topics: Catalogue,
+        answerer: Answerer,
+        conversations: Conversations,
+        limit: RateLimit,
+        table: BatchTable,
+    ) -> None:
+        self._app, self._topics, self._table = app, topics, table
+        self._answerer, self._conversations, self._limit = answerer, conversations, limit
+        # not stored: a worker that takes over grants a session its burst once more
+        self._buckets: dict[str, Bucket] = {}
+        key = app.settings.claims_key
+        self._claims_key = None if key is None else key.get_secret_value().encode()
+        self._assignment = -1
+        self._chains: dict[int, Chain] = {}
+
+    async def run(self, stream: Any) -> None:
+        """Take a batch, answer it."""
+        await each(self._app, stream, self._take)
+
+    async def _take(self, event: Any) -> None:
+        batch: Batch = event.value
+        partition = batch.tp.partition
+        await self._resume(partition)
+        outbox = Outbox(self._app.batch_producer)
+        asked: list[_Asked] = []
+        for record in batch.records:
+            try:
+                asked.append(self._read(record))
+            except ValueError as error:
+                dead_letter(self._app, self._topics, outbox, record, reason(error))
+        writes: dict[bytes, bytes | None] = {}
+        for wave in _waves(asked):
+            await self._answer(partition, wave, outbox, writes)
+        newest_ms = max((one.at_ms for one in asked), default=0)
+        for session in self._conversations.prune(partition, newest_ms):
+            writes.setdefault(session.encode(), None)
+            self._buckets.pop(session, None)
+        self._table.store(partition, list(writes.items()), outbox)
+        acks = await outbox.hand_over()
+        self._app.add_future(settle(self._app, acks, Work(event), self._table))
+        report_lag(self._app, batch.tp, batch.end)
+
+    def _read(self, record: Any) -> _Asked:
+        if (size := record_bytes(record)) > _MOST_BYTES:
+            raise ValueError(f"too large: {size} bytes, at most {_MOST_BYTES}")
+        question = Question.model_validate_json(record.value or b"")
+        if record.key != question.session_id.encode():
+            # conversations are kept beside their questions
+            raise ValueError("the record's key is not its session_id: produce it under that key")
+        return _Asked(
+            question,
+            question.question_id
+            or question_id(record.topic, record.partition, record.offset, record.timestamp),
+            record.timestamp if question.asked_at is None else to_ms(question.asked_at),
+            read_claims(record.headers, key=self._claims_key, now_s=now_ms() / 1000),
+        )
+
+    async def _answer(
+        self,
+        partition: int,
+        wave: Sequence[_Asked],
+        outbox: Outbox,
+        writes: dict[bytes, bytes | None],
+    ) -> None:
+        """Answer questions of different conversations."""
+        began = monotonic()
+        new: list[_Asked] = []
+        for one in wave:
+            session = one.question.session_id
+            known = self._conversations.recall(partition, session, one.question_id)
+            if known is None:
+                new.append(one)
+            else:
+                self._tell(partition, one, known, outbox)
+        given = await self._answerer.answer([self._ask(partition, one) for one in new])
+        for one, found in zip(new, given, strict=True):
+            session = one.question.session_id
+            value = _wire(one, found).model_dump_json().encode()
+            turn = Turn(
+                one.at_ms,
+                one.question_id,
+                one.question.text,
+                found.answer.outcome,
+                found.focus,
+                found.patient or "",
+            )
+            writes[session.encode()] = self._conversations.take(partition, session, turn, value)
+            self._tell(partition, one, value, outbox)
+            metrics.answers.labels(found.answer.outcome).inc()
+        if new:
+            metrics.answering.observe((monotonic() - began) / len(new))
+
+    def _ask(self, partition: int, one: _Asked) -> Ask:
+        question, session = one.question, one.question.session_id
+        allowed, bucket = self._limit.take(self._buckets.get(session), one.at_ms)
+        self._buckets[session] = bucket
+        return Ask(
+            question.text,
+            one.at_ms,
+            self._conversations.what_was(partition, session, one.at_ms),
+            one.claims,
+            question.patient_id,
+            question.unit_id,
+            allowed,
+        )
+
+    def _tell(self, partition: int, one: _Asked, value: bytes, outbox: Outbox) -> None:
+        key, name = one.question.session_id.encode(), self._topics.chat_answers.name
+        outbox.add(name, partition_of(key, self._app.sizes[name]), key, value)
+        told = ChatAnswer.model_validate_json(value)
+        asked_by = one.claims.sub if isinstance(one.claims, Claims) else None
+        entry = of_answer(told, value, one.question.text, asked_by)
+        outbox.add(
+            self._topics.chat_audit.name, partition, None, self._chains[partition].bind(entry)
+        )
+
+    async def _resume(self, partition: int) -> None:
+        """After an assignment, go on from what is stored."""
+        number = self._app.consumer.assignment_number
+        if number != self._assignment:
+            self._assignment = number
+            for known in self._chains:
+                self._conversations.drop(known)
+            self._chains = {}
+            self._buckets = {}
+        if partition in self._chains:
+            return
+        stored = ((key.decode(), row) for key, row in self._table.scan(partition))
+        self._conversations.load(partition, stored)
+        settings, audit = self._app.settings, self._topics.chat_audit.name
+        last = await newest(settings, audit, ChatAuditEntry, partition)
+        self._chains[partition] = Chain(last)
+
+
+def _waves(asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:
+    """Questions that can be answered side by side: of each conversation one, in its order."""
+    left = list(asked)
+    while left:
+        wave: list[_Asked] = []
+        later: list[_Asked] = []
+        sessions: set[str] = set()
+        for one in left:
+            session = one.question.session_id
+            (later if session in sessions else wave).append(one)
+            sessions.add(session)
+        yield wave
+        left = later
+
+
+def _wire(one: _Asked, found: Given) -> ChatAnswer:
+    answer = found.answer
+    return ChatAnswer(
+        answer_id=answer_id(one.question.session_id, one.question_id),
+        question_id=one.question_id,
+        session_id=one.question.session_id,
+        outcome=answer.outcome,
+        text=answer.text,
+        quotes=[_citation(quote) for quote in answer.quotes],
+        confidence=answer.confidence,
+        tools=list(answer.tools),
+        rules=[_rule(match) for match in answer.rules],
+        patient_id=found.patient,
+        asked_at=from_ms(one.at_ms),
+        answered_at=from_ms(now_ms()),
+        corpus=found.corpus,
+        disclaimer=guidance().disclaimer,
+    )
+
+
+def _citation(quote: Quote) -> Citation:
+    return Citation(
+        document_id=quote.document_id,
+        start=quote.start,
+        end=quote.end,
+        text=quote.text,
+        title=quote.title,
+        source=quote.source,
+        url=quote.url,
+    )
+
+
+def _rule(match: RuleMatch) -> SafetyRule:
+    return SafetyRule(rule=match.rule, version=match.version, start=match.start, end=match.end)

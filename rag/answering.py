@@ -1,0 +1,232 @@
+"""From a question to an answer: the one order in which everything is asked.
+
+emergency or crisis?  → help, and nothing after it may say less
+a dose, a diagnosis?  → refused, with whom to ask
+too many questions?   → refused
+about a patient?      → the right to see them → live data
+else                  → follow-up resolved → retrieval → confidence → quotes
+                                                       → no evidence: said so
+with an endpoint      → the model's words, as far as each sentence cites a quote that stands
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from rag import reply_text
+from rag.answers import Answer, Outcome, Quote, RuleMatch
+from rag.confidence import Confidence
+from rag.documents import Document
+from rag.endpoint import Endpoint
+from rag.extract import Extractor
+from rag.followup import resolve
+from rag.replying import reply_to
+from rag.retriever import Retriever
+from rag.safety import Safety
+from rag.tools.claims import Claims, Refusal
+from rag.tools.matching import match
+from rag.tools.registry import Setting, call
+from rag.tools.scene import Ward
+from rag.tools.subjects import ToolArgumentError
+from tables.conversations import Past
+
+__all__ = ["Answerer", "Ask", "Given"]
+
+#: Documents that are looked at for an answer.
+_HITS = 10
+_TOO_MANY = "That are many questions in a short time. Please wait a minute and ask again."
+_UTC = ZoneInfo("UTC")
+_NOBODY = Refusal.because("no_claims")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question, and what is known of whoever asks.
+
+    Attributes:
+        text: as it was asked.
+        at_ms: when, event time.
+        past: of its conversation.
+        claims: who asks and what they may see; or why that is not known.
+        patient_id: whom it is about, if the question says so beside its text.
+        unit_id: ward it is about, likewise.
+        allowed: False = the conversation has asked too much of late.
+    """
+
+    text: str
+    at_ms: int
+    past: Past = field(default_factory=Past)
+    claims: Claims | Refusal = _NOBODY
+    patient_id: str | None = None
+    unit_id: str | None = None
+    allowed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer, and what the conversation remembers of it.
+
+    Attributes:
+        answer: that goes out.
+        focus: subject of its first quote.
+        patient: whom it is about.
+        corpus: version of the documents that were asked.
+    """
+
+    answer: Answer
+    focus: str = ""
+    patient: str | None = None
+    corpus: str = ""
+
+
+class Answerer:
+    """Answers questions.
+
+    Args:
+        safety: the rules that come first.
+        retriever: finds evidence.
+        confidence: whether it is enough.
+        extractor: quotes it.
+        corpus: version of the documents, as answers name it.
+        ward: the live state; None = there is none here, as on a terminal.
+        setting: what tools know besides the ward.
+        zone: of the wall clock, for "since this morning".
+        endpoint: a language model; None = answers are quotes.
+    """
+
+    def __init__(
+        self,
+        safety: Safety,
+        retriever: Retriever,
+        confidence: Confidence,
+        extractor: Extractor,
+        *,
+        corpus: str = "",
+        ward: Ward | None = None,
+        setting: Setting | None = None,
+        zone: ZoneInfo = _UTC,
+        endpoint: Endpoint | None = None,
+    ) -> None:
+        self._safety, self._retriever, self._confidence = safety, retriever, confidence
+        self._extractor, self._corpus = extractor, corpus
+        self._ward, self._setting = ward, setting
+        self._zone, self._endpoint = zone, endpoint
+
+    async def answer(self, asks: Sequence[Ask]) -> list[Given]:
+        """Answer questions of different conversations, together.
+
+        Args:
+            asks: the questions.
+
+        Returns:
+            As many answers, in their order.
+        """
+        given = [self._by_rule(ask) or self._of_patient(ask) for ask in asks]
+        rest = [number for number, one in enumerate(given) if one is None]
+        if rest:
+            # encoding and searching take milliseconds that heartbeats cannot wait for
+            found = await asyncio.to_thread(self._from_evidence, [asks[n] for n in rest])
+            said = (self._said(asks[n], one) for n, one in zip(rest, found, strict=True))
+            for number, one in zip(rest, await asyncio.gather(*said), strict=True):
+                given[number] = one
+        return [one for one in given if one is not None]
+
+    # -- rules
+
+    def _by_rule(self, ask: Ask) -> Given | None:
+        verdict = self._safety.check(ask.text)
+        if verdict.outcome in ("emergency", "crisis") or (verdict.outcome and ask.allowed):
+            return self._ruled(verdict.outcome, verdict.text, verdict.rules)
+        if not ask.allowed:
+            return self._ruled("refused", _TOO_MANY, (RuleMatch("rate/session", "1", 0, 0),))
+        return None
+
+    def _ruled(self, outcome: Outcome, text: str, rules: tuple[RuleMatch, ...]) -> Given:
+        return Given(Answer(outcome, reply_text.with_notes(text, ()), rules=rules))
+
+    # -- patients
+
+    def _of_patient(self, ask: Ask) -> Given | None:
+        """Answer from the live state, if the question is about it."""
+        if self._ward is None:
+            return None
+        found = match(
+            ask.text,
+            now_ms=ask.at_ms,
+            patient_id=ask.patient_id,
+            last_patient=ask.past.patient or None,
+            unit_id=ask.unit_id,
+            units=self._ward.units(),
+            zone=self._zone,
+        )
+        if found is None:
+            return None
+        if isinstance(ask.claims, Refusal):
+            return self._refused(ask.claims)
+        try:
+            result = call(
+                found.tool,
+                found.arguments,
+                self._ward,
+                ask.claims,
+                setting=self._setting,
+                now_ms=ask.at_ms,
+            )
+        except ToolArgumentError as error:
+            return Given(Answer("abstained", reply_text.with_notes(str(error), ())))
+        if isinstance(result, Refusal):
+            return self._refused(result)
+        patient = found.arguments.get("patient_id")
+        return Given(Answer("answered", result.text, tools=(found.tool,)), patient=patient)
+
+    def _refused(self, refusal: Refusal) -> Given:
+        rule = RuleMatch(f"claims/{refusal.reason}", "1", 0, 0)
+        text = reply_text.with_notes(refusal.text, ())
+        tools = (refusal.tool,) if refusal.tool else ()
+        return Given(Answer("refused", text, rules=(rule,), tools=tools))
+
+    # -- evidence
+
+    async def _said(self, ask: Ask, found: "_Found") -> Given:
+        """Say what was found: in a model's words if there is one, else in quotes."""
+        reply = await reply_to(
+            found.resolved,
+            found.quotes,
+            found.documents,
+            confidence=found.sure,
+            endpoint=self._endpoint,
+            summary=ask.past.summary,
+        )
+        quotes = reply.answer.quotes
+        focus = found.documents[quotes[0].document_id].focus if quotes else ""
+        return Given(reply.answer, focus, corpus=self._corpus)
+
+    def _from_evidence(self, asks: Sequence[Ask]) -> list["_Found"]:
+        """Answer from documents; takes its time, so it runs in a thread."""
+        resolved = [
+            resolve(ask.text, ask.past.focus, "", about=ask.past.about).text for ask in asks
+        ]
+        hits = self._retriever.search(resolved, limit=_HITS)
+        sure = [
+            self._confidence.of(text, found) for text, found in zip(resolved, hits, strict=True)
+        ]
+        enough = [n for n, value in enumerate(sure) if value >= self._confidence.threshold]
+        quoted = self._extractor.quotes([(resolved[n], hits[n]) for n in enough])
+        quotes = dict(zip(enough, quoted, strict=True))
+        return [
+            _Found(
+                text, quotes.get(n, ()), {hit.document.id: hit.document for hit in hits[n]}, sure[n]
+            )
+            for n, text in enumerate(resolved)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What there is for an answer: no quotes where it is not enough."""
+
+    resolved: str
+    quotes: tuple[Quote, ...]
+    documents: Mapping[str, Document]
+    sure: float

@@ -1,0 +1,136 @@
+"""Emergencies and crises, found by rules before anything else is done with a message."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from rag.answers import RuleMatch
+from rag.safety.context import Context, Kind, Sentence
+from rag.safety.index import Index
+from rag.safety.patterns import Lexicon
+from rag.safety.rules import Strict, compiled, read
+from rag.safety.spelling import Spelling, common_words
+from rag.safety.text import Plain, plain
+
+__all__ = ["Emergencies", "EmergencyRule", "RuleFile"]
+
+#: What a message may have besides the name of an illness to be nothing but that.
+_NOTHING = (" . ", " ! ", " ! ! ", " ! ! ! ")
+_KINDS: tuple[Kind, ...] = ("always", "event", "symptom", "condition")
+
+
+class EmergencyRule(Strict):
+    """One rule.
+
+    Attributes:
+        id: ``emergency/chest-pain``.
+        outcome: what a match means.
+        always: patterns that count in any question.
+        event: patterns that say that it happens now.
+        symptom: patterns that count unless the question is general.
+        condition: illnesses, which count where somebody has them now.
+    """
+
+    id: str = Field(pattern=r"^(emergency|crisis)/[a-z-]+$")
+    outcome: Literal["emergency", "crisis"]
+    always: tuple[str, ...] = ()
+    event: tuple[str, ...] = ()
+    symptom: tuple[str, ...] = ()
+    condition: tuple[str, ...] = ()
+
+
+class RuleFile(Strict):
+    """``config/emergencies.yaml``."""
+
+    version: str
+    classes: Mapping[str, tuple[str, ...]]
+    rules: tuple[EmergencyRule, ...]
+
+
+class Emergencies:
+    """The rules, ready for use.
+
+    Args:
+        rules: a file to read instead of the one that ships.
+        context: the same of what speaks against a match.
+
+    Raises:
+        RulesError: a file is wrong; the line is told.
+        OSError: a file cannot be read.
+    """
+
+    def __init__(self, rules: Path | None = None, context: Path | None = None) -> None:
+        content, source = read(RuleFile, "emergencies.yaml", rules)
+        lexicon = Lexicon(content.classes)
+        conditions = [each for rule in content.rules for each in rule.condition]
+        self._context = Context.load(content.classes, conditions, context)
+        self.version = content.version
+        self._rules = content.rules
+        self._index = Index(
+            ((number, kind), pattern)
+            for number, rule in enumerate(content.rules)
+            for kind in _KINDS
+            for pattern in compiled(getattr(rule, kind), lexicon, source, ("rules", number, kind))
+        )
+        words = self._index.words | self._context.words
+        self._spelling = Spelling(words, common_words())
+
+    def read(self, message: str) -> Plain:
+        """The message in plain words, its misspelt words of the rules put right."""
+        return plain(message, self._spelling.known, self._spelling.corrected)
+
+    def find(self, message: str) -> tuple[RuleMatch, ...]:
+        """Rules that a message matches, those of emergencies first; one match a rule.
+
+        Args:
+            message: as it was written, in any length.
+        """
+        of = self.read(message)
+        found: dict[int, tuple[int, int]] = {}
+        figures: list[tuple[int, int]] | None = None
+        for (number, kind), pattern in self._index.candidates(of.text):
+            if number in found:
+                continue
+            for span in pattern.find(of.text):
+                if figures is None:
+                    figures = list(self._context.idioms.spans(of.text))
+                if self._counts(of.text, span, kind, number, figures):
+                    found[number] = span
+                    break
+        return tuple(
+            RuleMatch(self._rules[number].id, self.version, *of.span(*found[number]))
+            for number in sorted(found)
+        )
+
+    def _counts(
+        self,
+        text: str,
+        span: tuple[int, int],
+        kind: Kind,
+        number: int,
+        figures: list[tuple[int, int]],
+    ) -> bool:
+        start, end = span
+        if any(a < end and start < b for a, b in figures):
+            return False
+        if kind == "condition" and any(
+            a < end and start < b for a, b in self._context.never.spans(text)
+        ):
+            return False
+        crisis = self._rules[number].outcome == "crisis"
+        begin = max(text.rfind(mark, 0, start + 1) for mark in (" . ", " ? ", " ! "))
+        begin = 0 if begin < 0 else begin + 2
+        stops = [at for mark in (" . ", " ? ", " ! ") if (at := text.find(mark, end - 1)) >= 0]
+        stop = min(stops, default=len(text) - 3) + 2
+        return self._context.stands(
+            Sentence(
+                pre=text[begin:start],
+                match=text[start:end],
+                post=text[end:stop] + " ",
+                kind=kind,
+                crisis=crisis,
+                alone=text[:start] + text[end:] in _NOTHING,
+            )
+        )

@@ -1,0 +1,27 @@
+"""Live patient tools: typed questions to the ward, each answered for somebody who may know.
+
+`match` finds the tool that a question in words is for, `call` calls one by name.
+"""
+
+from rag.tools.claims import Claims, Refusal, read_claims
+from rag.tools.registry import Setting, Tool, call, catalogue, openai_tools
+from rag.tools.results import NothingKnown, Result
+from rag.tools.rights import Rights
+from rag.tools.scene import Ward
+from rag.tools.subjects import ToolArgumentError
+
+__all__ = [
+    "Claims",
+    "NothingKnown",
+    "Refusal",
+    "Result",
+    "Rights",
+    "Setting",
+    "Tool",
+    "ToolArgumentError",
+    "Ward",
+    "call",
+    "catalogue",
+    "openai_tools",
+    "read_claims",
+]

@@ -1,0 +1,141 @@
+"""What answers are made with, as the settings say: documents, index, rules, endpoint.
+
+The worker and the commands make the same of it.
+"""
+
+import logging
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from rag.safety.redact import redact
+
+from config.policy import load_policy
+from config.settings import Settings
+from rag.answering import Answerer
+from rag.confidence import shipped as confidence
+from rag.corpus.folder import Corpus, load
+from rag.corpus.sentences import sentences
+from rag.corpus.shipped import shipped
+from rag.dense import DenseIndex
+from rag.encoder import Encoder, load_encoder
+from rag.endpoint import Access, Endpoint
+from rag.extract import Extractor
+from rag.index import Index, build_index
+from rag.retriever import Retriever
+from rag.safety import Safety
+from rag.tools.registry import Setting
+from rag.tools.rights import Rights
+from rag.tools.scene import Ward
+
+__all__ = ["Evidence", "answerer", "evidence", "unseen"]
+
+log = logging.getLogger(__name__)
+
+
+class Evidence:
+    """Documents that can be searched, and which they are.
+
+    Attributes:
+        retriever: searches them.
+        encoder: of questions and documents.
+        corpus: read from the folder; None = the documents that ship.
+        version: of the documents, as answers name it.
+    """
+
+    def __init__(self, retriever: Retriever, encoder: Encoder, corpus: Corpus | None) -> None:
+        self.retriever, self.encoder, self.corpus = retriever, encoder, corpus
+        digest = "shipped" if corpus is None else corpus.manifest.sha256[:16]
+        self.version = f"{digest}/{encoder.version}"
+
+
+def evidence(settings: Settings, progress: Callable[[int, int], None] | None = None) -> Evidence:
+    """Read the corpus and make its index; without a corpus, of the documents that ship.
+
+    Args:
+        settings: name the folder, and the Qdrant server if there is one.
+        progress: told texts done and to do while vectors are made that the folder does not have.
+
+    Raises:
+        rag.corpus.manifest.CorpusError: the folder is no corpus, or a damaged one.
+        rag.encoder.EncoderError: the model is missing or another one.
+    """
+    encoder = load_encoder()
+    folder = settings.corpus_path
+    # a folder that was named has to be there; the usual one need not
+    corpus = load(folder) if settings.corpus is not None or folder.exists() else None
+    if corpus is None:
+        index = Index(encoder, _dense(settings, "shipped"))
+        index.upsert(shipped())
+    else:
+        dense = _dense(settings, corpus.manifest.sha256[:16])
+        index = build_index(
+            corpus.folder, corpus.documents, encoder, dense=dense, progress=progress
+        )
+    found = Evidence(Retriever(index), encoder, corpus)
+    log.info("%d documents to answer from, %s", len(index), found.version)
+    return found
+
+
+def answerer(settings: Settings, found: Evidence, ward: Ward | None = None) -> Answerer:
+    """Put together what answers questions.
+
+    Args:
+        settings: of this process.
+        found: what there is to answer from.
+        ward: the live state; None = there is none here.
+
+    Raises:
+        ValueError: there are no emergency numbers for the region, or the policy is wrong.
+    """
+    policy = load_policy(settings.policy)
+    rights = Rights(everywhere=frozenset(settings.sees_everybody))
+    return Answerer(
+        Safety.load(settings.region),
+        found.retriever,
+        confidence(settings.abstain_below),
+        Extractor(sentences, found.encoder.encode),
+        corpus=found.version,
+        ward=ward,
+        setting=Setting(rights, policy.episodes),
+        zone=ZoneInfo(settings.time_zone),
+        endpoint=_endpoint(settings),
+    )
+
+
+def unseen(settings: Settings) -> list[str]:
+    """Questions that the corpus keeps apart: its production split.
+
+    Raises:
+        ValueError: there is no corpus.
+    """
+    folder = settings.corpus_path
+    if not folder.exists():
+        raise ValueError(
+            "there is no corpus whose questions could be asked: make one with "
+            "`vigil corpus build`, or name a file with questions"
+        )
+    corpus = load(folder)
+    return [each.title for each in corpus.documents if corpus.side(each) == "production"]
+
+
+def _dense(settings: Settings, name: str) -> DenseIndex:
+    key = settings.qdrant_api_key
+    return DenseIndex(
+        url=settings.qdrant_url,
+        api_key=None if key is None else key.get_secret_value(),
+        name=f"vigil-{name}",
+    )
+
+
+def _endpoint(settings: Settings) -> Endpoint | None:
+    if settings.chat_endpoint is None or settings.chat_endpoint_model is None:
+        return None
+    timeout_s = settings.chat_endpoint_timeout_s
+    access = Access(
+        settings.chat_endpoint,
+        settings.chat_endpoint_model,
+        settings.chat_endpoint_key,
+        timeout_s=timeout_s,
+        deadline_s=2 * timeout_s,
+    )
+    return Endpoint(access, redact=lambda text: redact(text).text)

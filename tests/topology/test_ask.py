@@ -1,0 +1,203 @@
+"""The agent of questions on fake topics, with an answerer that says what it was asked."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from rag.safety.rate import RateLimit
+
+from agents.questions import QuestionsAgent
+from rag.answering import Ask, Given
+from rag.answers import Answer
+from rag.tools.claims import CLAIMS_HEADER, Claims, Refusal
+from streams.audit import check
+from streams.chat_events import ChatAnswer, ChatAuditEntry
+from tables.conversations import Conversations
+from tests.topology.driver import NOW_MS, Bench, Event, Table, record
+
+pytestmark = pytest.mark.topology
+
+
+class Echo:
+    """Answers with the question; remembers what it was asked with."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[Ask]] = []
+
+    async def answer(self, asks: Sequence[Ask]) -> list[Given]:
+        if asks:
+            self.asked.append(list(asks))
+        return [Given(Answer("answered", f"You asked: {ask.text}"), "Sepsis") for ask in asks]
+
+
+class Desk:
+    """The agent, its topics and its table."""
+
+    def __init__(self, per_minute: int = 100) -> None:
+        self.bench = Bench()
+        self.table = Table("conversations")
+        self.echo = Echo()
+        self.per_minute = per_minute
+        self.begin()
+
+    def begin(self) -> None:
+        """A worker starts with what the table holds."""
+        self.agent = QuestionsAgent(
+            self.bench.app,
+            self.bench.topics,
+            self.echo,
+            Conversations(),
+            RateLimit(self.per_minute, self.per_minute),
+            self.table,
+        )
+
+    async def takes(self, *records: Any) -> Event:
+        (event,) = await self.bench.feed(self.agent, list(records))
+        return event
+
+    def question(self, offset: int, text: str = "What is sepsis?", **given: Any) -> Any:
+        headers = given.pop("headers", ())
+        key = given.pop("key", None)
+        fields = {"session_id": "s", "text": text} | given
+        return record(
+            self.bench.topics.chat_questions.name,
+            offset,
+            json.dumps(fields).encode(),
+            key or fields["session_id"].encode(),
+            headers=headers,
+        )
+
+    @property
+    def answers(self) -> list[ChatAnswer]:
+        sent = self.bench.sent(self.bench.topics.chat_answers)
+        return [ChatAnswer.model_validate_json(each["value"]) for each in sent]
+
+    @property
+    def audit(self) -> list[tuple[int, bytes]]:
+        sent = self.bench.sent(self.bench.topics.chat_audit)
+        return list(enumerate(each["value"] for each in sent))
+
+    @property
+    def dead(self) -> list[Any]:
+        sent = self.bench.sent(self.bench.topics.dead_letters)
+        return [json.loads(each["value"]) for each in sent]
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    found = Desk()
+
+    async def newest(settings: Any, topic: str, kind: Any, partition: int) -> Any:
+        entries = found.audit
+        return kind.model_validate_json(entries[-1][1]) if entries else None
+
+    monkeypatch.setattr("agents.questions.newest", newest)
+    return found
+
+
+async def test_a_question_has_one_answer_with_an_id_that_follows_from_its_place(
+    desk: Desk,
+) -> None:
+    event = await desk.takes(desk.question(7))
+    (answer,) = desk.answers
+    assert answer.question_id == f"chat.questions-0-7-{NOW_MS + 7}"
+    assert answer.text == "You asked: What is sepsis?"
+    assert event.acked
+    assert len(answer.answer_id) == 32
+
+
+async def test_a_question_that_is_read_again_has_the_same_answer_to_the_byte(desk: Desk) -> None:
+    await desk.takes(desk.question(0, question_id="q"))
+    desk.begin()  # killed before its offset was committed
+    desk.echo = Echo()
+    await desk.takes(desk.question(0, question_id="q"))
+    first, second = (each["value"] for each in desk.bench.sent(desk.bench.topics.chat_answers))
+    assert first == second
+    assert not desk.echo.asked
+
+
+async def test_questions_of_one_conversation_are_answered_in_order_and_know_those_before(
+    desk: Desk,
+) -> None:
+    await desk.takes(
+        desk.question(0, "one"),
+        desk.question(1, "other", session_id="t"),
+        desk.question(2, "two"),
+    )
+    assert [[ask.text for ask in wave] for wave in desk.echo.asked] == [["one", "other"], ["two"]]
+    (second,) = desk.echo.asked[1]
+    assert [turn.question for turn in second.past.turns] == ["one"]
+    assert second.past.focus == "Sepsis"
+
+
+async def test_a_conversation_goes_on_in_another_worker(desk: Desk) -> None:
+    await desk.takes(desk.question(0, "one"))
+    desk.begin()
+    await desk.takes(desk.question(1, "two"))
+    (again,) = desk.echo.asked[-1]
+    assert again.past.focus == "Sepsis"
+
+
+async def test_a_conversation_is_over_after_a_quarter_of_an_hour_of_event_time(desk: Desk) -> None:
+    await desk.takes(desk.question(0, "one", asked_at="2026-01-01T00:00:00Z"))
+    await desk.takes(desk.question(1, "two", asked_at="2026-01-01T00:16:00Z"))
+    (again,) = desk.echo.asked[-1]
+    assert again.past.turns == ()
+
+
+async def test_what_is_no_question_is_a_dead_letter_whole_with_a_reason_without_its_values(
+    desk: Desk,
+) -> None:
+    name = desk.bench.topics.chat_questions.name
+    bad = [
+        record(name, 0, b"{", b"s"),
+        record(name, 1, None, b"s"),
+        record(name, 2, b'{"session_id": "s", "text": ""}', b"s"),
+        desk.question(3, key=b"another"),
+        desk.question(4, "x" * 9_000),
+    ]
+    event = await desk.takes(*bad, desk.question(5))
+    assert len(desk.dead) == 5
+    assert all("xxx" not in each["reason"] for each in desk.dead)
+    assert "produce it under that key" in desk.dead[3]["reason"]
+    assert len(desk.answers) == 1
+    assert event.acked
+
+
+async def test_who_asks_is_read_from_the_headers(desk: Desk) -> None:
+    claims = Claims(sub="nurse-1", role="nurse", units=("ICU-1",), exp=9e9)
+    headers = [(CLAIMS_HEADER, claims.model_dump_json().encode())]
+    await desk.takes(desk.question(0, headers=headers), desk.question(1, session_id="t"))
+    known, nobody = desk.echo.asked[0]
+    assert known.claims == claims
+    assert isinstance(nobody.claims, Refusal)
+
+
+async def test_the_audit_has_hashes_and_no_words_and_its_chain_outlives_the_worker(
+    desk: Desk,
+) -> None:
+    await desk.takes(desk.question(0, "Is Mrs Quill septic?", patient_id="mrn-77"))
+    desk.begin()
+    await desk.takes(desk.question(1, "And now?"))
+    count, breaks = check(desk.audit, ChatAuditEntry)
+    assert (count, breaks) == (2, [])
+    assert not [value for _, value in desk.audit if b"Quill" in value or b"mrn-77" in value]
+
+
+async def test_a_session_that_asks_too_much_is_told_so_by_the_rule(desk: Desk) -> None:
+    desk.per_minute = 2
+    desk.begin()
+    at = "2026-01-01T00:00:00Z"
+    await desk.takes(*(desk.question(n, f"q{n}", asked_at=at) for n in range(5)))
+    allowed = [ask.allowed for wave in desk.echo.asked for ask in wave]
+    assert allowed == [True, True, False, False, False]
+
+
+async def test_a_batch_is_acknowledged_only_when_the_broker_has_its_answers(desk: Desk) -> None:
+    desk.bench.producer.waits = True
+    event = await desk.takes(desk.question(0))
+    assert not event.acked
+    desk.bench.producer.deliver()
+    await desk.bench.settle()
+    assert event.acked

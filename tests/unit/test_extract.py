@@ -1,0 +1,176 @@
+"""What is quoted: whole sentences of what was asked for, few, and to the letter."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.documents import Chunk, Document
+from rag.extract import Extractor, Limits
+from rag.sentence_scores import relevance, repeated
+from tests.unit.made_documents import ASTHMA, ASTHMA_GENES, GOUT, hit, sentences
+
+pytestmark = pytest.mark.unit
+
+QUESTION = "How is asthma treated?"
+
+
+def quotes(question: str, *documents: Document, limits: Limits | None = None) -> list[str]:
+    hits = [hit(document) for document in documents]
+    (found,) = Extractor(sentences, limits=limits).quotes([(question, hits)])
+    assert all(q.stands_in(next(d for d in documents if d.id == q.document_id)) for q in found)
+    return [quote.text for quote in found]
+
+
+def test_the_sentence_with_the_questions_words_is_quoted() -> None:
+    assert "Asthma is treated with two kinds of medicine." in " ".join(quotes(QUESTION, ASTHMA))
+
+
+def test_neither_a_repeated_question_nor_a_pointer_elsewhere_is_quoted() -> None:
+    said = " ".join(quotes(QUESTION, ASTHMA, limits=Limits(floor=0.0, quotes=9)))
+    assert "What are the treatments" not in said
+    assert "For more information" not in said
+
+
+def test_a_document_that_only_points_elsewhere_is_quoted_where_there_is_nothing_better() -> None:
+    text = "These resources address the treatment of asthma - Made Institute."
+    pointer = Document("9/x", "made", "", text, "Asthma", question_type="treatment")
+    assert quotes(QUESTION, pointer) == [text]
+    assert text not in quotes(QUESTION, pointer, ASTHMA)
+
+
+def test_of_a_long_document_its_beginning_and_its_nearest_passage_are_looked_at() -> None:
+    filler = "Nothing is said of the matter in here. " * 50
+    end = "Asthma is treated with steroids."
+    document = Document("9/y", "made", "", f"{filler}{end}", "Asthma")
+    chunk = Chunk(document.id, 1, len(filler) - 20, len(document.text))
+    extractor = Extractor(sentences, limits=Limits(sentences=5))
+    (found,) = extractor.quotes([(QUESTION, [replace(hit(document), chunk=chunk)])])
+    assert end in " ".join(quote.text for quote in found)
+    (found,) = extractor.quotes([(QUESTION, [replace(hit(document), chunk=Chunk("", 0, 0, 9))])])
+    assert end not in " ".join(quote.text for quote in found)
+
+
+def test_a_document_of_the_kind_that_was_asked_for_comes_first() -> None:
+    first, *_ = quotes("Is asthma inherited?", ASTHMA, ASTHMA_GENES)
+    assert first in ASTHMA_GENES.text
+
+
+def test_a_document_of_another_subject_is_not_quoted() -> None:
+    assert all(text in ASTHMA.text for text in quotes(QUESTION, ASTHMA, GOUT))
+
+
+def test_of_two_subjects_in_the_question_both_are_quoted() -> None:
+    said = quotes("How are asthma and gout treated?", ASTHMA, GOUT)
+    assert any(text in ASTHMA.text for text in said)
+    assert any(text in GOUT.text for text in said)
+
+
+def test_a_document_that_is_named_is_preferred_to_a_narrower_one_that_was_found_first() -> None:
+    narrow = Document("3/x", "made", "", "Exercise asthma is treated with rest.", "Exercise asthma")
+    first, *_ = quotes(QUESTION, narrow, ASTHMA)
+    assert first in ASTHMA.text
+
+
+def test_a_far_document_of_the_same_subject_is_not_quoted() -> None:
+    near, far = hit(ASTHMA, 0.9), hit(ASTHMA_GENES, 0.5)
+    (found,) = Extractor(sentences).quotes([("What about asthma?", [near, far])])
+    assert {quote.document_id for quote in found} == {ASTHMA.id}
+
+
+def test_neighbouring_sentences_are_one_quote() -> None:
+    whole = quotes("asthma", ASTHMA_GENES, limits=Limits(floor=0.0, shortest=10))
+    assert whole == [ASTHMA_GENES.text]
+
+
+def test_a_sentence_that_leans_on_another_comes_with_it() -> None:
+    text = "Metformin is the usual medicine here. It lowers sugar in the blood of most people."
+    document = Document("4/x", "made", "", text, "Sugar")
+    assert quotes("What lowers sugar in the blood?", document) == [text]
+
+
+def test_two_publishers_of_the_same_text_are_quoted_once() -> None:
+    again = Document("5/x", "made", "", ASTHMA.text, "Asthma", question_type="treatment")
+    (found,) = Extractor(sentences).quotes([(QUESTION, [hit(ASTHMA), hit(again)])])
+    assert {quote.document_id for quote in found} == {ASTHMA.id}
+
+
+def test_type_1_is_not_type_2() -> None:
+    text = (
+        "Insulin treats type 1 diabetes in all people. Diet treats type 2 diabetes in all people."
+    )
+    document = Document("6/x", "made", "", text, "Diabetes")
+    limits = Limits(quotes=1, characters=60)
+    assert quotes("What treats type 2 diabetes?", document, limits=limits) == [
+        "Diet treats type 2 diabetes in all people."
+    ]
+
+
+def test_nothing_found_is_nothing_quoted() -> None:
+    assert Extractor(sentences).quotes([(QUESTION, []), ("", [])]) == [(), ()]
+
+
+def test_all_questions_are_encoded_in_one_call_and_no_text_twice() -> None:
+    calls: list[list[str]] = []
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        calls.append(list(texts))
+        return np.ones((len(texts), 384), np.float32) / np.float32(np.sqrt(384))
+
+    asked = [(QUESTION, [hit(ASTHMA)]), (QUESTION, [hit(ASTHMA)]), ("gout", [hit(GOUT)])]
+    Extractor(sentences, encode).quotes(asked)
+    assert len(calls) == 1
+    assert len(calls[0]) == len(set(calls[0]))
+
+
+def test_similarity_lifts_a_sentence_that_has_none_of_the_words() -> None:
+    text = "Wheezing at night is common in many. Breathing in steroids opens the airways again."
+    document = Document("7/x", "made", "", text)
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        vectors = np.zeros((len(texts), 384), np.float32)
+        for row, words in enumerate(texts):
+            vectors[row, 0 if "steroids" in words or "help" in words else 1] = 1
+        return vectors
+
+    extractor = Extractor(sentences, encode, Limits(quotes=1, characters=50))
+    (found,) = extractor.quotes([("What would help me?", [hit(document)])])
+    assert "steroids" in found[0].text
+
+
+@given(
+    st.lists(st.sampled_from([s for s in ASTHMA.text.split(".") if s]), min_size=1, max_size=20),
+    st.integers(1, 5),
+    st.integers(40, 400),
+)
+def test_no_answer_is_longer_than_its_limits_and_every_quote_stands(
+    parts: list[str], most: int, characters: int
+) -> None:
+    document = Document("8/x", "made", "", "  \n".join(f"{part}." for part in parts), "Asthma")
+    limits = Limits(quotes=most, characters=characters)
+    (found,) = Extractor(sentences, limits=limits).quotes([(QUESTION, [hit(document)])])
+    assert len(found) <= most
+    assert sum(len(quote.text) for quote in found) <= characters
+    assert all(quote.stands_in(document) for quote in found)
+    assert all(quote.text == quote.text.strip() for quote in found)
+
+
+def test_limits_that_allow_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one quote"):
+        Limits(quotes=0)
+
+
+def test_a_rarer_word_counts_more() -> None:
+    bags = [["asthma", "treat"], ["asthma", "wheez"], ["asthma", "rest"]]
+    scores = relevance(["asthma", "wheez"], bags, [0.0, 0.0, 0.0])
+    assert scores.argmax() == 1
+    assert scores[0] < 0.5
+
+
+def test_words_that_were_said_are_a_repetition() -> None:
+    assert repeated(frozenset("ab"), frozenset("abc")) == 1.0
+    assert repeated(frozenset("ab"), frozenset("bc")) == 0.5
+    assert repeated(frozenset(), frozenset("bc")) == 1.0
