@@ -76,7 +76,7 @@ def reciprocal_rank(found: Sequence[str], relevant: Collection[str], k: int = 10
 
 
 def ndcg(found: Sequence[str], relevant: Relevant, k: int = 10) -> float:
-    """Gain of the first k, each place discounted by log2(place + 1), over the best that is possible.
+    """Gain of the first k, discounted by log2(place + 1), over the best that is possible.
 
     The gain is the grade itself, as in scikit-learn and pytrec_eval.
     """

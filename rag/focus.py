@@ -1,7 +1,7 @@
 """Which of the corpus' illnesses a question names: by any of their names, misspelt ones too."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz import process
@@ -70,7 +70,7 @@ class FocusIndex:
         """Rows of documents about what has this name."""
         return self._about.get(key, set())
 
-    def corrected(self, question: Sequence[str], known: Iterable[str] = ()) -> list[str]:
+    def corrected(self, question: Sequence[str], known: Collection[str] = ()) -> list[str]:
         """Correct words that no document has to words of names, where one is near.
 
         Args:
@@ -89,7 +89,8 @@ class FocusIndex:
                 if any(start < each.end and each.start < end for each in found):
                     continue
                 key = tuple(split[start:end])
-                if key in self._about:
+                # "AMS" has the stem of "am"
+                if key in self._about and _worth(key, question[start:end]):
                     found.append(Named(key, start, end))
         return sorted(found, key=lambda each: each.start)
 
@@ -107,7 +108,7 @@ class FocusIndex:
         if word not in self._corrected:
             most = 1 if len(word) < 8 else 2
             near: list[str] = []
-            for length in range(len(word) - most, len(word) + most + 1):
+            for length in range(max(_CORRECT_FROM, len(word) - most), len(word) + most + 1):
                 near.extend(self._by_start.get((word[:1], length), ()))
             best = process.extract(word, near, scorer=OSA.distance, score_cutoff=most, limit=5)
             ranked = sorted(best, key=lambda each: (each[1], -self._vocabulary[each[0]], each[0]))

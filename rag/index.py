@@ -20,12 +20,14 @@ from rag.encoder import Encoder
 from rag.focus import FocusIndex
 from rag.lexical import LexicalIndex
 from rag.vectors import Chunks, encode_corpus, encode_documents, question_text
-from rag.words import stems
+from rag.words import stem, stems
 
 __all__ = ["Index", "Rows", "build_index"]
 
 #: Documents that are put in while nobody may search; encoded before that.
 _AT_ONCE = 256
+#: Documents that have a word which nobody doubts; documents have slips themselves.
+_NO_SLIP = 3
 
 
 class Rows:
@@ -83,6 +85,10 @@ class Rows:
     def where(self, field: str, values: Iterable[str]) -> set[int]:
         """Rows whose document has one of these values in a field."""
         return set().union(*(self._with.get((field, value), ()) for value in values))
+
+    def right(self, split: Iterable[str]) -> set[str]:
+        """Words that are no slips: several documents have them."""
+        return {each for each in split if self.texts.frequency(stem(each)) >= _NO_SLIP}
 
     def allowed(self, filters: Filters) -> NDArray[np.bool_]:
         """Which rows a search with these filters may find: (rows,)."""
@@ -155,17 +161,13 @@ class Index:
             documents: of two of one id the last is taken.
             vectors: of each, where they are known; else they are encoded.
         """
-        given: Sequence[Vectors | None] = vectors or [None] * len(documents)
-        last = {each.id: (each, its) for each, its in zip(documents, given, strict=True)}
-        fresh = [each for each, its in last.values() if its is None]
-        made = dict(
-            zip(
-                (each.id for each in fresh),
-                encode_documents(self.encoder, fresh, self._chunks) if fresh else (),
-                strict=True,
-            )
-        )
-        ready = [(each, made[each.id] if its is None else its) for each, its in last.values()]
+        last = {each.id: each for each in documents}
+        known = {each.id: its for each, its in zip(documents, vectors, strict=bool(vectors))}
+        fresh = [each for each in last.values() if each.id not in known]
+        if fresh:
+            made = encode_documents(self.encoder, fresh, self._chunks)
+            known |= {each.id: its for each, its in zip(fresh, made, strict=True)}
+        ready = [(each, known[each.id]) for each in last.values()]
         with self._writing:
             if not len(self):
                 self._fill(ready)

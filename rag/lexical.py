@@ -120,15 +120,14 @@ class LexicalIndex:
         terms = [term for word in words if (term := self._terms.get(word)) is not None]
         return int(np.isin(np.array(terms, np.int32), counts[0]).sum())
 
-    def knows(self, word: str) -> bool:
-        """Whether any document has this word."""
+    def frequency(self, word: str) -> int:
+        """How many documents have this word."""
         term = self._terms.get(word)
-        return term is not None and bool(self._frequency[term])
+        return 0 if term is None else int(self._frequency[term])
 
     def rarity(self, word: str) -> float:
         """Inverse document frequency of a word; of an unknown one that of one in no document."""
-        term = self._terms.get(word)
-        frequency = 0 if term is None else int(self._frequency[term])
+        frequency = self.frequency(word)
         return float(np.log1p((self._documents - frequency + 0.5) / (frequency + 0.5)))
 
     def scores(self, words: Sequence[str]) -> _Floats:

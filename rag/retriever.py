@@ -47,10 +47,10 @@ class Weights:
     texts: float = 1.0
     questions: float = 1.0
     passages: float = 1.0
-    whole: float = 0.5
+    whole: float = 0.3
     k: float = 60.0
     depth: int = 200
-    focus: float = 0.03
+    focus: float = 0.05
     kind: float = 0.01
 
 
@@ -120,7 +120,7 @@ class Retriever:
     def shorten(self, message: str) -> Shortened:
         """Cut a message down to its question."""
         with self.index.rows() as rows:
-            return shorten(message, rows.names, rows.texts.rarity, rows.texts.knows)
+            return shorten(message, rows.names, rows.texts.rarity, rows.right)
 
     def asked(self, question: str) -> Asked:
         """Read a question: words, names, kinds."""
@@ -215,10 +215,10 @@ class Retriever:
 
 def _asked(question: str, rows: Rows) -> Asked:
     split = words(question)
-    right = rows.names.corrected(split, {each for each in split if rows.texts.knows(stem(each))})
+    right = rows.names.corrected(split, rows.right(split))
     named = rows.names.named(right)
     values = {
-        each.key: sum(rows.titles.rarity(word) for word in {*each.key} if word not in STOP_WORDS)
+        each.key: sum(rows.texts.rarity(word) for word in {*each.key} if word not in STOP_WORDS)
         for each in named
     }
     most = max(values.values(), default=0.0)
@@ -228,8 +228,19 @@ def _asked(question: str, rows: Rows) -> Asked:
         question,
         tuple(stem(word) for word in right if word not in STOP_WORDS),
         {key: value / most for key, value in values.items()} if most else {},
-        question_types(rest) or (("information",) if named else ()),
+        _kinds(rest, " ".join(right), bool(named)),
     )
+
+
+def _kinds(rest: str, question: str, named: bool) -> tuple[str, ...]:
+    """Kinds by the words beside the names; where they say nothing, by all of them.
+
+    A name alone asks what that is.
+    """
+    kinds = question_types(rest)
+    if kinds in ((), ("information",)):
+        kinds = question_types(question) or kinds
+    return kinds or (("information",) if named else ())
 
 
 def _best(scores: NDArray[np.floating], count: int) -> list[int]:

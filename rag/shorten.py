@@ -6,11 +6,11 @@ is for retrieval, not for people.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from rag.focus import FocusIndex, Named
-from rag.words import STOP_WORDS, stem, words
+from rag.words import STOP_WORDS, words
 
 __all__ = ["Shortened", "shorten"]
 
@@ -38,10 +38,25 @@ _WANTS = re.compile(
     r"any (information|info|advice|suggestions?|idea))\b",
     re.IGNORECASE,
 )
+#: People who write without full stops: a part begins here all the same.
+_BREAK = re.compile(
+    r"\s+(?=(my questions? (is|are)|i (was|am|'m) (just )?wondering|any (help|advice)|thank|thanks|"
+    r"thx|god bless|yours (sincerely|truly|faithfully)|(kind|best|warm) regards|"
+    r"i (just |really )?(want|need|would like) to know|i look forward|"
+    r"(can|could|would) (you|someone|anyone|anybody|somebody) (please |kindly )?"
+    r"(tell|explain|advise|help)|please (help|tell|advise|reply|let))\b)",
+    re.IGNORECASE,
+)
+#: Greetings go, and what follows them on the same line stays.
+_GREETING = re.compile(
+    r"^\W*(hi|hello|hey|dear( \w+( or \w+)?)?|good (morning|afternoon|evening|day)|greetings|"
+    r"to whom it may concern)( there| all| everyone| everybody| doctor| dr\.?| sir| madam)*"
+    r"\s*[,:!.-]*\s*",
+    re.IGNORECASE,
+)
 _COURTESY = re.compile(
-    r"^\W*(hi|hello|hey|dear|good (morning|afternoon|evening|day)|greetings|to whom it may concern|"
-    r"thanks?|thank you|thx|many thanks|regards|kind regards|best( regards| wishes)?|sincerely|"
-    r"yours( sincerely| truly)?|cheers|god bless|bless you)\b(?!.*\b(what|how|why|is|can|does)\b)",
+    r"^\W*(thanks?|thank you|thx|many thanks|(kind |best |warm )?regards|best wishes|sincerely|"
+    r"yours|cheers|god bless|bless you|i hope (that )?(you are|this finds))\b",
     re.IGNORECASE,
 )
 _NO_QUESTION = re.compile(
@@ -55,6 +70,14 @@ _POINTS_BACK = re.compile(
     r"problem|infection)|he|she|him|her)\b",
     re.IGNORECASE,
 )
+
+
+#: Words before the name of what somebody has, rather than of what is told by the way.
+_HAVING = frozenset(
+    ["has", "have", "had", "having", "with", "from", "about", "got", "of", "called"]
+)
+#: How much more such a name weighs.
+_HAD = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +107,7 @@ def shorten(
     message: str,
     names: FocusIndex,
     rarity: Callable[[str], float],
-    known: Callable[[str], bool] = lambda word: False,
+    known: Callable[[Sequence[str]], Set[str]],
 ) -> Shortened:
     """Cut a message down to its question.
 
@@ -92,12 +115,14 @@ def shorten(
         message: as the patient wrote it.
         names: of illnesses.
         rarity: inverse document frequency of a stem: of several illnesses the rarer is meant.
-        known: whether some document has this stem, so that the word is not a slip.
+        known: of words those that are no slips.
 
     Returns:
         The question; the message as it is where nothing in it asks or it is short.
     """
-    sentences = [_read(each, names, known) for each in _sentences(message)]
+    sentences = [
+        _read(each, names, known) for whole in _sentences(message) for each in _parts(whole)
+    ]
     kept = [each for each in sentences if each.words and not _COURTESY.search(each.text)]
     if not kept:
         return Shortened(message.strip(), (), True)
@@ -114,8 +139,8 @@ def shorten(
     chosen = [each for each in kept if each in asking]
     text = " ".join(_only_question(each) for each in chosen)
     said = {name.key for each in chosen for name in each.names}
-    topic = _topic(kept, rarity)
-    if topic and topic[1] not in said and (not said or _POINTS_BACK.search(text)):
+    topic = _topic(sentences, rarity, said)
+    if topic and (not said or _POINTS_BACK.search(text)):
         text = f"{text} {topic[0]}"
         return Shortened(text, (*_spelt(chosen), topic[0]), False)
     return Shortened(text, _spelt(chosen), False)
@@ -126,9 +151,21 @@ def _sentences(message: str) -> list[str]:
     return [each for each in found if each]
 
 
-def _read(text: str, names: FocusIndex, known: Callable[[str], bool]) -> _Sentence:
+def _parts(sentence: str) -> list[str]:
+    """Cut a greeting off, and what runs on without a full stop into its parts."""
+    text = _GREETING.sub("", sentence, count=1)
+    found, at = [], 0
+    for stop in _BREAK.finditer(text):
+        # "I would like to know if you can tell me": only after some words there is another part
+        if len(words(text[at : stop.start()])) >= 4:
+            found.append(text[at : stop.start()])
+            at = stop.end()
+    return [each for each in (*found, text[at:]) if each]
+
+
+def _read(text: str, names: FocusIndex, known: Callable[[Sequence[str]], Set[str]]) -> _Sentence:
     split = words(text)
-    right = names.corrected(split, {each for each in split if known(stem(each))})
+    right = names.corrected(split, known(split))
     asks = 0.0
     if not _NO_QUESTION.search(text):
         asks += (
@@ -154,14 +191,24 @@ def _spelt(sentences: Sequence[_Sentence]) -> tuple[str, ...]:
 
 
 def _topic(
-    sentences: Sequence[_Sentence], rarity: Callable[[str], float]
+    sentences: Sequence[_Sentence], rarity: Callable[[str], float], said: Set[tuple[str, ...]]
 ) -> tuple[str, tuple[str, ...]] | None:
-    """The illness that the message is about: named often, and rarely in other texts."""
+    """The illness that the message is about: named often, rarely elsewhere, as what somebody has.
+
+    Args:
+        sentences: all.
+        rarity: see `shorten`.
+        said: names that the question has already.
+    """
     weights: dict[tuple[str, ...], float] = {}
     spelt: dict[tuple[str, ...], str] = {}
     for each in sentences:
         for name in each.names:
-            weights[name.key] = weights.get(name.key, 0.0) + _value(name, rarity)
+            if name.key in said:
+                continue
+            before = each.words[max(0, name.start - 3) : name.start]
+            had = _HAD if _HAVING.intersection(before) else 1.0
+            weights[name.key] = weights.get(name.key, 0.0) + had * _value(name, rarity)
             spelt.setdefault(name.key, " ".join(each.words[name.start : name.end]))
     if not weights:
         return None

@@ -105,7 +105,8 @@ def _texts(documents: Sequence[Document], chunks: Chunks | None) -> tuple[list[s
     counts = []
     for document in documents:
         passages = passage_texts(document, chunks)
-        texts += [question_text(document), *passages]
+        # what has no title is found by its text alone: an empty text is near to anything
+        texts += [question_text(document) or passages[0], *passages]
         counts.append(len(passages))
     return texts, counts
 

@@ -45,6 +45,7 @@ COMMANDS = {
     "page": ("streams.commands.page", "Try the way to a person: send a test page."),
     "audit": ("streams.commands.audit", "Check the record of every alert's life."),
     "ask": ("streams.commands.ask", "Ask a medical question; answered with its sources, or not."),
+    "search": ("streams.commands.search", "Find documents for a question, without an answer."),
     "simulate": ("streams.commands.simulate", "People who ask, at human pace."),
     "bench": ("streams.commands.bench", "Measure the engine, beside others and under strain."),
 }
