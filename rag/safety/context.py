@@ -296,7 +296,7 @@ class Context:
 
 
 #: "Is not breathing" begins like a question.
-_NO_QUESTION = re.compile(r" (?:is|are|does|can|could|will|would|has) not ")
+_NO_QUESTION = re.compile(r" (?:(?:is|are|does|can|could|will|would|has) not|can (?:no|hardly|barely)) ")
 _BREAK = re.compile(r" (?:but|however|although|though|and now|now|, now|so now|today)(?= |$)")
 
 

@@ -159,12 +159,12 @@ _RULES: tuple[tuple[str, re.Pattern[str], _Check | None], ...] = (
         None,
     ),
     ("POSTCODE", re.compile(r"\b(?:AL|AK|AZ|AR|CA|CO|CT|DC|DE|FL|GA|HI|IA|ID|IL|IN|KS|KY|LA|MA|MD|ME|MI|MN|MO|MS|MT|NC|ND|NE|NH|NJ|NM|NV|NY|OH|OK|OR|PA|RI|SC|SD|TN|TX|UT|VA|VT|WA|WI|WV|WY) (?P<id>\d{5}(?:-\d{4})?)\b"), None),
-    ("POSTCODE", re.compile(r"\b(?:zip(?: code)?|post ?code|postal code)\s*(?:is)?[\s:]*(?P<id>[A-Z\d][A-Z\d -]{2,8}[A-Z\d])\b", re.I), None),
+    ("POSTCODE", re.compile(r"\b(?:zip(?: code)?|post ?code|postal code)\s*(?:is)?[\s:]*(?P<id>(?=[A-Z -]*\d)[A-Z\d][A-Z\d -]{2,8}[A-Z\d])\b", re.I), None),
     (
         "NAME",
         re.compile(
             rf"\b(?i:my name is|my name's|name is|i am called|patient name|name of the patient(?: is)?|patient's name is|signed,?"
-            rf"|called|(?:first|last|full|sur)\s?name)[:\s]+(?P<id>{_NAMES})"
+            rf"|(?:first|last|full|sur)\s?name)[:\s]+(?P<id>{_NAMES})"
         ),
         None,
     ),
