@@ -14,6 +14,8 @@ A pattern is a sequence of elements with spaces between them, over the words of 
 ========== =====================================================================
 """
 
+# ruff: noqa: E501 - the words are one list
+
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -156,9 +158,75 @@ class Lexicon:
 
 #: Words in so many sentences that they tell nothing.
 _FREQUENT = frozenset(
-    "a am an and are as at be been by can do does for from had has have having he her his i in into "
-    "is it its just me my no not now of off on or out she so that the there they this to up was will "
-    "with would you your our we what when how if more all get got feel feels feeling".split()
+    [
+        "a",
+        "am",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "by",
+        "can",
+        "do",
+        "does",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "having",
+        "he",
+        "her",
+        "his",
+        "i",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "just",
+        "me",
+        "my",
+        "no",
+        "not",
+        "now",
+        "of",
+        "off",
+        "on",
+        "or",
+        "out",
+        "she",
+        "so",
+        "that",
+        "the",
+        "there",
+        "they",
+        "this",
+        "to",
+        "up",
+        "was",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+        "our",
+        "we",
+        "what",
+        "when",
+        "how",
+        "if",
+        "more",
+        "all",
+        "get",
+        "got",
+        "feel",
+        "feels",
+        "feeling",
+    ]
 )
 
 
