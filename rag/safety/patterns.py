@@ -14,8 +14,6 @@ A pattern is a sequence of elements with spaces between them, over the words of 
 ========== =====================================================================
 """
 
-# ruff: noqa: E501 - the words are one list
-
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence

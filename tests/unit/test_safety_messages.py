@@ -26,7 +26,9 @@ def messages(*names: str) -> list[tuple[str, str]]:
     return [(kind, text) for kind, text in rows]
 
 
-@pytest.mark.parametrize("names", [("first_urgent", "first_harmless"), ("second",)])
+@pytest.mark.parametrize(
+    "names", [("first_urgent", "first_harmless"), ("second",), ("third", "fourth")]
+)
 def test_urgent_messages_are_caught_and_harmless_ones_are_left_alone(
     safety: Safety, names: tuple[str, ...]
 ) -> None:
