@@ -26,7 +26,7 @@ _TOGETHER = 16
 _WARM_UP = 10
 
 #: What an ablation takes away: each weight of its own.
-PARTS = ("titles", "texts", "questions", "passages", "whole", "focus", "kind")
+PARTS = ("titles", "texts", "questions", "passages", "whole", "focus", "kind", "likely")
 
 
 @dataclass(frozen=True, slots=True)

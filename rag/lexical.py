@@ -10,7 +10,7 @@ document frequency is Lucene's.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,8 +130,11 @@ class LexicalIndex:
         frequency = self.frequency(word)
         return float(np.log1p((self._documents - frequency + 0.5) / (frequency + 0.5)))
 
-    def scores(self, words: Sequence[str]) -> _Floats:
+    def scores(self, words: Sequence[str] | Mapping[str, float]) -> _Floats:
         """Score every row for a question; rows that were removed or have no word of it get 0.
+
+        Args:
+            words: of the question; or each word and how much it counts.
 
         Returns:
             (`size`,), 0 and above.
@@ -142,7 +145,8 @@ class LexicalIndex:
         lengths = self._lengths[: self.size]
         average = lengths.sum() / self._documents
         norm = self._k1 * (1 - self._b + self._b * lengths / max(average, 1e-9))
-        for word, weight in Counter(words).items():
+        weights = words if isinstance(words, Mapping) else Counter(words)
+        for word, weight in weights.items():
             term = self._terms.get(word)
             if term is None or not self._frequency[term]:
                 continue

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["TYPES", "question_types"]
+__all__ = ["ANSWER_WORDS", "TYPES", "question_types"]
 
 #: Type → what people say when they ask for it. The order decides where several fit: what is said
 #: rarely for anything else comes first.
@@ -77,6 +77,26 @@ _SAID: dict[str, tuple[str, ...]] = {
 }
 
 TYPES = tuple(_SAID)
+
+#: Type → words that its answers have, whatever the illness: they find an answer among others about
+#: the same illness where no document says of which type it is.
+ANSWER_WORDS: dict[str, str] = {
+    "information": "is condition disease",
+    "symptoms": "symptoms signs include pain",
+    "treatment": "treatment treated therapy surgery medicine medication drugs",
+    "causes": "caused cause causes",
+    "inheritance": "inherited autosomal recessive dominant pattern copies mutated gene parents",
+    "genetic changes": "gene mutations protein cause",
+    "frequency": "prevalence affects estimated people occurs rare common worldwide",
+    "exams and tests": "diagnosis diagnosed tests doctor exam blood",
+    "outlook": "prognosis outlook recovery survival life",
+    "susceptibility": "risk factors likely older people",
+    "prevention": "prevent prevention avoid lower risk",
+    "complications": "complications problems lead",
+    "research": "research clinical trials supports conducts studies investigators",
+    "considerations": "eating diet nutrition",
+    "stages": "stage stages spread",
+}
 
 _PATTERNS = {
     name: re.compile(rf"\b({'|'.join(said)})\b", re.IGNORECASE) for name, said in _SAID.items()

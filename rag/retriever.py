@@ -16,14 +16,16 @@ from rag.dense import Filters
 from rag.documents import Chunk, Document, Hit
 from rag.index import Index, Rows
 from rag.passage import nearest_passage
-from rag.question_type import question_types
+from rag.question_type import ANSWER_WORDS, question_types
 from rag.shorten import Shortened, shorten
 from rag.vectors import Chunks
-from rag.words import STOP_WORDS, stem, words
+from rag.words import STOP_WORDS, stem, stems, words
 
 __all__ = ["Asked", "Retriever", "Weights"]
 
 _Floats = NDArray[np.float64]
+
+_ANSWER_STEMS = {kind: tuple(stems(said)) for kind, said in ANSWER_WORDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Weights:
         focus: for documents about what the question names; the best place in a ranking is worth
             1 / (k + 1) = .016.
         kind: for documents of the type that the question asks for.
+        likely: what a word counts that answers of this type have, in the ranking of texts, where a
+            word of the question counts 1.
     """
 
     titles: float = 1.0
@@ -52,6 +56,7 @@ class Weights:
     depth: int = 200
     focus: float = 0.05
     kind: float = 0.01
+    likely: float = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +181,7 @@ class Retriever:
         its, depth = self._weights, self._weights.depth
         rankings = (
             (its.titles, _best(rows.titles.scores(asked.words), depth)),
-            (its.texts, _best(rows.texts.scores(asked.words), depth)),
+            (its.texts, _best(rows.texts.scores(self._likely(asked)), depth)),
             (its.questions, rows.of(nearest[0])),
             (its.passages, rows.of(nearest[1])),
         )
@@ -184,6 +189,16 @@ class Retriever:
             if each and len(ranking):
                 places = np.arange(1, len(ranking) + 1)
                 scores[np.asarray(ranking)] += weight * each / (its.k + places)
+
+    def _likely(self, asked: Asked) -> dict[str, float]:
+        """Words of the question and those that its answers likely have, with their weights."""
+        kind = asked.kinds[0] if asked.kinds else ""
+        # words that nobody asks for find nothing by themselves
+        likely = _ANSWER_STEMS.get(kind, ()) if asked.words and self._weights.likely else ()
+        weights = dict.fromkeys(likely, self._weights.likely)
+        for word in asked.words:
+            weights[word] = weights.get(word, 0.0) + 1.0
+        return weights
 
     def _prefer(self, scores: _Floats, asked: Asked, rows: Rows) -> None:
         """Add what the question's names and kind say of a document."""

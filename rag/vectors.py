@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,9 +123,9 @@ def _split(rows: NDArray[np.float32], counts: Sequence[int]) -> list[Vectors]:
 def _read(path: Path) -> dict[bytes, NDArray[np.float32]]:
     """What the folder has; nothing where the file is missing or broken: it can be made anew."""
     try:
-        with np.load(path) as kept:
+        with path.open("rb") as file, np.load(file) as kept:
             keys, rows = kept["keys"], kept["rows"]
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return {}
     if rows.ndim != 2 or rows.shape[1] != DIMENSIONS or keys.shape != (len(rows), 16):
         return {}
