@@ -46,6 +46,10 @@ class Evidence:
         digest = "shipped" if corpus is None else corpus.manifest.sha256[:16]
         self.version = f"{digest}/{encoder.version}"
 
+    def source_id(self, document_id: str) -> str:
+        """Id that a document has in its source: there two may have the same, here none."""
+        return self.corpus.source_ids(document_id)[0] if self.corpus else document_id
+
 
 def evidence(settings: Settings, progress: Callable[[int, int], None] | None = None) -> Evidence:
     """Read the corpus and make its index; without a corpus, of the documents that ship.
