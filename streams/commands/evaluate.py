@@ -30,8 +30,8 @@ from models.risk import RiskModel
 from models.sensor_report import fault_rows, flag_rows
 from models.stay import Stay
 from streams import alert_report
-from streams.commands.figures import figures_table
 from streams.commands.evaluate_retrieval import retrieval
+from streams.commands.figures import figures_table
 from streams.commands.shift import shift
 
 __all__ = ["evaluate"]
