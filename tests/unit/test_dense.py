@@ -16,7 +16,8 @@ pytestmark = pytest.mark.unit
 
 def unit(*seeds: int) -> NDArray[np.float32]:
     rows = np.array([np.random.default_rng(seed).normal(size=DIMENSIONS) for seed in seeds])
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    made: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return made.astype(np.float32)
 
 
 def vectors(question: int, *passages: int) -> Vectors:
