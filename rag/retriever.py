@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.dense import Filters
 from rag.documents import Chunk, Document, Hit
+from rag.filters import Filters
 from rag.index import Index, Rows
 from rag.passage import nearest_passage
 from rag.question_type import ANSWER_WORDS, question_types
@@ -55,7 +55,7 @@ class Weights:
     k: float = 60.0
     depth: int = 200
     focus: float = 0.05
-    kind: float = 0.01
+    kind: float = 0.015
     likely: float = 0.4
 
 

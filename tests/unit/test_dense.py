@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rag.dense import DenseIndex, Filters, Vectors, recall
+from rag.dense import DenseIndex, Vectors, recall
 from rag.encoder import DIMENSIONS
+from rag.filters import Filters
 from rag.matrix import Matrix
 from tests.unit.made_corpus import DOCUMENTS, document
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rag.dense import Filters
 from rag.documents import Chunk, Document
+from rag.filters import Filters
 from rag.index import Index
 from rag.passage import nearest_passage
 from rag.retriever import Retriever, Weights
