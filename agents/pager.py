@@ -345,7 +345,7 @@ class PagerAgent:
     async def _ask_broker(self) -> tuple[AuditEntry | None, dict[TP, int]]:
         """Ask for the newest audit entry, and how far each topic is to be read."""
         topics, end_offset = self._topics, self._app.consumer.end_offset
-        last = await newest(self._app.settings, topics.audit.name)
+        last = await newest(self._app.settings, topics.audit.name, AuditEntry)
         inbox = (topics.alerts_raised, topics.alerts_acknowledged, topics.alerts_silences)
         places = [TP(topic.name, 0) for topic in (*inbox, topics.delivery_receipts)]
         return last, {tp: await end_offset(tp) for tp in places}

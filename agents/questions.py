@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from rag.safety.rate import Bucket, RateLimit
-
 from agents.work import Work, dead_letter, each, reason, settle
 from config.clock import from_ms, now_ms, to_ms
 from config.guidance import guidance
 from rag.answering import Answerer, Ask, Given
 from rag.answers import Quote, RuleMatch
+from rag.safety.rate import Bucket, RateLimit
 from rag.tools.claims import Claims, Refusal, read_claims
 from streams.application import VigilApp, report_lag
 from streams.audit import Chain, newest, of_answer

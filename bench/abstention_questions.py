@@ -16,11 +16,23 @@ from typing import Literal
 
 from rag.documents import Document
 
-__all__ = ["KINDS", "Asked", "Kind", "Side", "made", "non_medical", "side_of", "unanswered"]
+__all__ = [
+    "ANSWERABLE",
+    "KINDS",
+    "Asked",
+    "Kind",
+    "Side",
+    "made",
+    "non_medical",
+    "side_of",
+    "unanswered",
+]
 
-Kind = Literal["answerable", "non-medical", "held out", "unanswered"]
-#: Every kind, that with answers first.
-KINDS: tuple[Kind, ...] = ("answerable", "non-medical", "held out", "unanswered")
+Kind = Literal["answerable", "described", "non-medical", "held out", "unanswered"]
+#: Every kind, those with answers first.
+KINDS: tuple[Kind, ...] = ("answerable", "described", "non-medical", "held out", "unanswered")
+#: Those with answers.
+ANSWERABLE: tuple[Kind, ...] = ("answerable", "described")
 Side = Literal["fit", "unseen"]
 
 # The wordings of each side share no sentence: what was fitted on one has not seen the other.

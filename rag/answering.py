@@ -151,10 +151,11 @@ class Answerer:
         """Answer from the live state, if the question is about it."""
         if self._ward is None:
             return None
+        own = ask.claims.own_id if isinstance(ask.claims, Claims) else None
         found = match(
             ask.text,
             now_ms=ask.at_ms,
-            patient_id=ask.patient_id,
+            patient_id=ask.patient_id or own,
             last_patient=ask.past.patient or None,
             unit_id=ask.unit_id,
             units=self._ward.units(),

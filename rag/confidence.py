@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rapidfuzz.distance import OSA
 
 from rag.asked import content_words, name_words
 from rag.documents import Document, Hit
@@ -23,7 +24,6 @@ __all__ = ["FEATURES", "Confidence", "ConfidenceError", "features", "shipped"]
 #: Figures of a search, in the order of the coefficients.
 FEATURES = (
     "cosine",
-    "first_cosine",
     "covered",
     "named",
     "cosine_covered",
@@ -32,6 +32,8 @@ FEATURES = (
 )
 #: Hits that are looked at, the best first.
 _LOOKED_AT = 5
+#: Letters of a stem from which on it can be told from others with a letter wrong.
+_LONG = 6
 _FORMAT = "vigil-confidence/1"
 
 
@@ -40,13 +42,13 @@ class ConfidenceError(ValueError):
 
 
 def features(question: str, hits: Sequence[Hit]) -> NDArray[np.float64]:
-    """Figures of one search, shape [7], each -1 to 1; all 0 where nothing was found.
+    """Figures of one search, shape [6], each -1 to 1; all 0 where nothing was found.
 
-    ``cosine`` is that of the nearest hit and ``first_cosine`` that of the first; ``covered`` the
-    larger share of the question's words that these two have, and ``named`` the largest share of a
-    name of a hit's subject that is in the question. ``same_subject`` is the share of hits of the
-    first one's subject, and ``rankers_agree`` tells how far down the fused order the nearest is: 1,
-    1/2, 1/3 …
+    ``cosine`` is that of the nearest hit; ``covered`` the larger share of the question's words that
+    it or the first hit has, and ``named`` the largest share of a name of a hit's subject that is in
+    the question, a slip of the finger in a long word allowed. ``same_subject`` is the share of hits
+    of the first one's subject, and ``rankers_agree`` tells how far down the fused order the nearest
+    is: 1, 1/2, 1/3 …
 
     Args:
         question: as it was searched for.
@@ -62,7 +64,6 @@ def features(question: str, hits: Sequence[Hit]) -> NDArray[np.float64]:
     return np.array(
         [
             nearest.cosine,
-            first.cosine,
             covered,
             max(_named(hit.document, asked) for hit in looked),
             nearest.cosine * covered,
@@ -78,7 +79,17 @@ def _subject(hit: Hit) -> str:
 
 def _named(document: Document, asked: frozenset[str]) -> float:
     names = (name_words(name) for name in (document.focus, *document.synonyms))
-    return max((len(name & asked) / len(name) for name in names if name), default=0.0)
+    return max(
+        (sum(_is_in(word, asked) for word in name) / len(name) for name in names if name),
+        default=0.0,
+    )
+
+
+def _is_in(word: str, asked: frozenset[str]) -> bool:
+    """Whether a word was written, or a long one with one letter wrong or two swapped."""
+    if word in asked:
+        return True
+    return len(word) >= _LONG and any(OSA.distance(word, a, score_cutoff=1) <= 1 for a in asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +137,7 @@ class Confidence:
         """The same of many searches at once.
 
         Args:
-            rows: see `features`, shape [n, 7].
+            rows: see `features`, shape [n, 6].
 
         Returns:
             Shape [n].
@@ -175,7 +186,9 @@ def parse(text: str, threshold: float | None = None) -> Confidence:
             float(given["bias"]),
             float(given["threshold"]) if threshold is None else threshold,
         )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except ConfidenceError:
+        raise
+    except (LookupError, TypeError, ValueError) as error:
         raise ConfidenceError(
             f"confidence: the coefficients cannot be read ({error!r}): fit them again with "
             "`python -m bench.abstention`"

@@ -7,8 +7,6 @@ import logging
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from rag.safety.redact import redact
-
 from config.policy import load_policy
 from config.settings import Settings
 from rag.answering import Answerer
@@ -23,6 +21,7 @@ from rag.extract import Extractor
 from rag.index import Index, build_index
 from rag.retriever import Retriever
 from rag.safety import Safety
+from rag.safety.redact import redact
 from rag.tools.registry import Setting
 from rag.tools.rights import Rights
 from rag.tools.scene import Ward
@@ -46,6 +45,10 @@ class Evidence:
         self.retriever, self.encoder, self.corpus = retriever, encoder, corpus
         digest = "shipped" if corpus is None else corpus.manifest.sha256[:16]
         self.version = f"{digest}/{encoder.version}"
+
+    def source_id(self, document_id: str) -> str:
+        """Id that a document has in its source: there two may have the same, here none."""
+        return self.corpus.source_ids(document_id)[0] if self.corpus else document_id
 
 
 def evidence(settings: Settings, progress: Callable[[int, int], None] | None = None) -> Evidence:

@@ -40,7 +40,10 @@ COMMANDS = {
     ),
     "corpus": ("streams.commands.corpus", "Make the documents that answers quote."),
     "retrain": ("streams.commands.retrain", "Train a challenger in a process of its own."),
-    "evaluate": ("streams.commands.evaluate", "Measure the risk model on recorded patients."),
+    "evaluate": (
+        "streams.commands.evaluate",
+        "Measure the risk model, and the search of documents.",
+    ),
     "ack": ("streams.commands.ack", "Answer an alert: accept, decline, pass it on."),
     "page": ("streams.commands.page", "Try the way to a person: send a test page."),
     "audit": ("streams.commands.audit", "Check the record of every alert's life."),

@@ -116,10 +116,12 @@ class AlertBook:
     ) -> None:
         """Tell a change; the alert's or the page's row is stored with it.
 
-        The id is made of the alert and of the number of its change, so that one that is told again
-        after a crash has the id that it had before.
+        The id is made of the alert, the number of its change and the page, so that one that is told
+        again after a crash has the id that it had before. What was told and not stored may come in
+        another order then: without the page, two would pass for one.
         """
-        change_id = f"{alert.alert_id}-{alert.changes}-{state}"
+        of_page = "" if page is None else f"-{page.page_id[:8]}"
+        change_id = f"{alert.alert_id}-{alert.changes}-{state}{of_page}"
         alert.changes += 1
         self.touch(alert)
         if page is not None:

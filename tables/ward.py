@@ -22,6 +22,7 @@ Pure: bytes go in, and what is to be stored comes out of `drain`.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from config.clock import HOUR_MS
 from tables import ward_alerts, ward_rows
 from tables.ward_alerts import AlertStory
 from tables.ward_rows import SPAN_MS, SPANS, Snapshot, span_of
@@ -29,14 +30,13 @@ from tables.ward_wire import read_change, read_recommendation
 
 __all__ = ["ALERTS_KEPT_MS", "SILENT_MS", "WardTable", "Writes"]
 
-_HOUR_MS = 3_600_000
 #: A patient without news for so long is gone, unless it is set otherwise.
-SILENT_MS = 24 * _HOUR_MS
+SILENT_MS = 24 * HOUR_MS
 #: An alert is kept so long after its last change, as the pager keeps it.
-ALERTS_KEPT_MS = 7 * 24 * _HOUR_MS
+ALERTS_KEPT_MS = 7 * 24 * HOUR_MS
 #: Alerts that are kept of one patient; lock-outs allow fewer in that time.
 _MOST_ALERTS = 64
-_SWEEP_EVERY_MS = _HOUR_MS
+_SWEEP_EVERY_MS = HOUR_MS
 _PATIENT, _ALERT = b"p", b"a"
 
 Writes = dict[bytes, bytes | None]

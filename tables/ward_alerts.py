@@ -20,7 +20,7 @@ PagedTier = Literal["watch", "warning", "urgent"]
 #: People and answers of an alert that are kept: more than any policy has.
 _MOST = 32
 _VERSION = b"\x01"
-_NUMBER = re.compile(r"-(\d{1,18})-[a-z_]+")
+_NUMBER = re.compile(r"-(\d{1,18})-[a-z_]+(?:-[0-9a-f]{8})?")
 #: States that an alert stays in; declined and escalated call the next person and change nothing.
 _LASTING = frozenset({"raised", "silenced", "over_budget", "unanswered", "accepted", "resolved"})
 _ANSWERS = frozenset({"accepted", "declined", "escalated"})

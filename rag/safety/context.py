@@ -1,4 +1,4 @@
-"""What speaks against a match of a rule: denial, the past, a question in general, a figure of speech.
+"""What speaks against a match: denial, the past, a question in general, a figure of speech.
 
 In the manner of NegEx and ConText (Chapman et al. 2001, Harkema et al. 2009): words that begin a
 denial or a past, how far they reach, and what ends their reach. When it is unclear, the match
@@ -296,7 +296,9 @@ class Context:
 
 
 #: "Is not breathing" begins like a question.
-_NO_QUESTION = re.compile(r" (?:is|are|does|can|could|will|would|has) not ")
+_NO_QUESTION = re.compile(
+    r" (?:(?:is|are|does|can|could|will|would|has) not|can (?:no|hardly|barely)) "
+)
 _BREAK = re.compile(r" (?:but|however|although|though|and now|now|, now|so now|today)(?= |$)")
 
 

@@ -62,7 +62,7 @@ class Safety:
         return self._emergencies.version, self._refusals.version, self._numbers.version
 
     def check(self, message: str) -> Verdict:
-        """What the rules say of a message; an emergency comes before a crisis, both before a refusal.
+        """What the rules say: an emergency comes before a crisis, both before a refusal.
 
         Args:
             message: as it was written.

@@ -4,6 +4,8 @@ Nothing depends on flagging everything. An extractive answer takes no instructio
 endpoint gets texts inside a fence that they cannot close. What is flagged is never quoted.
 """
 
+# ruff: noqa: RUF001 - the letters are meant
+
 import hashlib
 import re
 import unicodedata

@@ -5,6 +5,8 @@ is what says itself to be an identifier (a title, "my name is", "MRN", a check d
 numbers of medicine (120/80, 38.5, dates of trials) stay.
 """
 
+# ruff: noqa: E501, RUF001 - one identifier a line reads better wide
+
 import ipaddress
 import re
 from collections import Counter
@@ -79,7 +81,7 @@ def _phone(text: str) -> bool:
 
 
 #: A capital and letters, or initials. Several make a name.
-_NAME = r"[A-Z][a-zà-öø-ÿ]+(?:['’-][A-Z]?[a-zà-öø-ÿ]+)*"
+_NAME = r"(?:[A-Z]['’])?[A-Z][a-zà-öø-ÿ]+(?:['’-][A-Z]?[a-zà-öø-ÿ]+)*"
 _NAMES = rf"{_NAME}(?:\s+(?:(?:van|von|de|del|da|der|den|bin|al|el|la)\s+)*(?:{_NAME}|[A-Z]\.?(?=\s|$)))*"
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[a-z]*"
 _DATE = (
@@ -159,16 +161,16 @@ _RULES: tuple[tuple[str, re.Pattern[str], _Check | None], ...] = (
         None,
     ),
     ("POSTCODE", re.compile(r"\b(?:AL|AK|AZ|AR|CA|CO|CT|DC|DE|FL|GA|HI|IA|ID|IL|IN|KS|KY|LA|MA|MD|ME|MI|MN|MO|MS|MT|NC|ND|NE|NH|NJ|NM|NV|NY|OH|OK|OR|PA|RI|SC|SD|TN|TX|UT|VA|VT|WA|WI|WV|WY) (?P<id>\d{5}(?:-\d{4})?)\b"), None),
-    ("POSTCODE", re.compile(r"\b(?:zip(?: code)?|post ?code|postal code)\s*(?:is)?[\s:]*(?P<id>[A-Z\d][A-Z\d -]{2,8}[A-Z\d])\b", re.I), None),
+    ("POSTCODE", re.compile(r"\b(?:zip(?: code)?|post ?code|postal code)\s*(?:is)?[\s:]*(?P<id>(?=[A-Z -]*\d)[A-Z\d][A-Z\d -]{2,8}[A-Z\d])\b", re.I), None),
     (
         "NAME",
         re.compile(
             rf"\b(?i:my name is|my name's|name is|i am called|patient name|name of the patient(?: is)?|patient's name is|signed,?"
-            rf"|called|(?:first|last|full|sur)\s?name)[:\s]+(?P<id>{_NAMES})"
+            rf"|(?:first|last|full|sur)\s?name)[:\s]+(?P<id>{_NAMES})"
         ),
         None,
     ),
-    ("NAME", re.compile(rf"\b(?i:my name is|my name's)\s+(?P<id>[a-z]+(?: (?!and\b|i\b|my\b|but\b)[a-z]+)?)"), None),
+    ("NAME", re.compile(r"\b(?i:my name is|my name's)\s+(?P<id>[a-z]+(?: (?!and\b|i\b|my\b|but\b)[a-z]+)?)"), None),
     ("NAME", re.compile(rf"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Dame|Sister|Nurse)\b\.?\s+(?P<id>{_NAMES})"), None),
     ("NAME", re.compile(rf"^\s*(?:Patient|Pt|Name|Resident|Client)\s*:\s*(?P<id>{_NAMES})", re.M), None),
 )  # fmt: skip

@@ -4,6 +4,8 @@ People write "Can’t BREATHE", "cant breath", "c​hest" with an invisible char
 letters that only look Latin. Rules would need a pattern for each; here all become the same words.
 """
 
+# ruff: noqa: RUF001, RUF002 - the letters are meant
+
 import re
 import unicodedata
 from collections.abc import Callable
@@ -129,8 +131,7 @@ def plain(message: str, known: Callable[[str], bool], corrected: Callable[[str],
     words: list[Word] = []
     for found in _TOKEN.finditer(letters):
         start, end = offsets[found.start()], offsets[found.end() - 1] + 1
-        for text in _texts(found, known, corrected):
-            words.append(Word(text, start, end))
+        words.extend(Word(text, start, end) for text in _texts(found, known, corrected))
     words = _spelled_out(words)
     places: list[int] = [-1]
     for number, word in enumerate(words):

@@ -4,6 +4,7 @@
 """
 
 from rag.tools.claims import Claims, Refusal, read_claims
+from rag.tools.matching import Match, match
 from rag.tools.registry import Setting, Tool, call, catalogue, openai_tools
 from rag.tools.results import NothingKnown, Result
 from rag.tools.rights import Rights
@@ -12,6 +13,7 @@ from rag.tools.subjects import ToolArgumentError
 
 __all__ = [
     "Claims",
+    "Match",
     "NothingKnown",
     "Refusal",
     "Result",
@@ -22,6 +24,7 @@ __all__ = [
     "Ward",
     "call",
     "catalogue",
+    "match",
     "openai_tools",
     "read_claims",
 ]

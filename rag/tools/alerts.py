@@ -1,6 +1,6 @@
 """Tools about alerts: which are open, which there were, why, and who answered."""
 
-from config.clock import from_ms
+from config.clock import HOUR_MS, from_ms
 from models.vitals import SCALE, VITALS
 from rag.tools import arguments as args
 from rag.tools import results as out
@@ -23,7 +23,6 @@ from tables.ward_rows import NOT_MEASURED, TIERS, Point
 
 __all__ = ["alert_history", "open_alerts", "unit_open_alerts", "who_answered", "why_paged"]
 
-_HOUR_MS = 3_600_000
 _NOBODY = "nobody yet"
 
 
@@ -76,7 +75,7 @@ def open_alerts(_: args.PatientArgs, view: PatientView, scene: Scene) -> out.Ale
 
 def alert_history(given: args.HistoryArgs, view: PatientView, scene: Scene) -> out.AlertList:
     """List a patient's alerts of some hours, open or not."""
-    since_ms = scene.now_ms - round(given.hours * _HOUR_MS)
+    since_ms = scene.now_ms - round(given.hours * HOUR_MS)
     found = [one for one in view.alerts if one.first.at_ms >= since_ms]
     first = (
         f"{len(found)} alert{'s' * (len(found) != 1)} of {about(view.patient)} in the last "

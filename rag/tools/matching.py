@@ -175,6 +175,10 @@ def _patient(asked: _Asked) -> Match | None:
     """One patient."""
     if asked.patient_id is None:
         return None
+    if phrases.DRUGS.search(asked.lower):
+        return None
+    if asked.origin != "question" and phrases.is_a_report(asked.lower):
+        return None
     for tool, pattern in PATIENT:
         # a vital sign and a time are a trend whatever stands between them
         timed = tool == "vital_trend" and asked.hours is not None

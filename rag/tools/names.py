@@ -51,9 +51,8 @@ _THIRD = re.compile(
     r"\b(?:she|she's|her|hers|he|he's|him|his|their|(?:this|that|the|the same|said) patient(?:'s)?"
     r"|(?:are|have|were|had) they|they (?:are|have|were|had|got)|they're|they've)\b"
 )
-_FIRST = re.compile(
-    r"\b(?:my|mine|am i|was i|did i|have i|do i have|i'm|i've|i)\b(?! (?:treat|give))"
-)
+# "I" alone does not make a question one about whoever asks: "do I need to see a doctor for ...?"
+_FIRST = re.compile(r"\b(?:my|mine|am i|was i|did i|have i|do i have|i'm|i've)\b")
 
 
 @dataclass(frozen=True, slots=True)

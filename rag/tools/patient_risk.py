@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from config.clock import from_ms
+from config.clock import HOUR_MS, from_ms
 from config.guidance import guidance
 from models.anomaly import SENSOR_RULE
 from models.vitals import RANGES_RULE
@@ -17,7 +17,6 @@ from tables.ward_rows import TIERS
 
 __all__ = ["current_risk", "head", "log_odds", "model_behind", "next_steps", "risk_trend"]
 
-_HOUR_MS = 3_600_000
 #: Leaves a risk of 0 or 1 finite log-odds.
 _LEAST = 1e-9
 #: Points that a text shows.
@@ -76,7 +75,7 @@ def current_risk(_: args.PatientArgs, view: PatientView, scene: Scene) -> out.Ri
 def risk_trend(given: args.RiskTrendArgs, view: PatientView, scene: Scene) -> out.RiskTrend:
     """Say how the risk and NEWS2 of a patient went over some hours."""
     patient = view.patient
-    kept = points(patient, scene.now_ms - round(given.hours * _HOUR_MS))
+    kept = points(patient, scene.now_ms - round(given.hours * HOUR_MS))
     kept = kept or points(patient, 0)[-1:]
     risks = [one.risk for one in kept]
     change = log_odds(risks[-1]) - log_odds(risks[0])

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 
-from config.clock import from_ms
+from config.clock import HOUR_MS, from_ms
 from models.scores import NEWS2_ITEMS, news2_item, qsofa, sirs
 from models.vitals import VITALS, index_of
 from rag.tools import arguments as args
@@ -22,7 +22,6 @@ from tables.ward_rows import Snapshot
 
 __all__ = ["Band", "bands", "news2_explained", "sepsis_screen"]
 
-_HOUR_MS = 3_600_000
 _TEMPERATURE, _SPO2 = NEWS2_ITEMS.index("temperature"), NEWS2_ITEMS.index("spo2")
 _NONE = math.nan
 #: Of qSOFA and SIRS what no sensor on this feed sends, see `models.scores`.
@@ -211,5 +210,5 @@ def sepsis_screen(_: args.PatientArgs, view: PatientView, scene: Scene) -> out.S
 
 def _newest(patient: Snapshot, name: str) -> tuple[Measured | None, int]:
     """Newest value of the last day, and its column."""
-    column = column_of(patient, name, patient.newest.observed_ms - 24 * _HOUR_MS)
+    column = column_of(patient, name, patient.newest.observed_ms - 24 * HOUR_MS)
     return latest(patient, column), column

@@ -1,6 +1,6 @@
 """Tools about a patient's vital signs: newest, over time, missing, and compared with before."""
 
-from config.clock import from_ms
+from config.clock import HOUR_MS, from_ms
 from models.vitals import SCALE, VITALS, index_of
 from rag.tools import arguments as args
 from rag.tools import results as out
@@ -33,10 +33,9 @@ __all__ = [
     "vital_trend",
 ]
 
-_HOUR_MS = 3_600_000
 _SHOWN = 12
 #: A value that is older than this at a time does not stand for that time.
-_CARRIED_MS = 8 * _HOUR_MS
+_CARRIED_MS = 8 * HOUR_MS
 
 
 def vital_now(patient: Snapshot, column: int, now_ms: int) -> out.VitalNow:
@@ -57,7 +56,7 @@ def latest_vitals(given: args.VitalArgs, view: PatientView, scene: Scene) -> out
     patient = view.patient
     columns = list(range(len(VITALS)))
     if given.vital is not None:
-        columns = [column_of(patient, given.vital, patient.newest.observed_ms - 24 * _HOUR_MS)]
+        columns = [column_of(patient, given.vital, patient.newest.observed_ms - 24 * HOUR_MS)]
     rows = []
     for column in columns:
         found = latest(patient, column)
@@ -77,7 +76,7 @@ def latest_vitals(given: args.VitalArgs, view: PatientView, scene: Scene) -> out
 
 def vital_trend(given: args.VitalTrendArgs, view: PatientView, scene: Scene) -> out.VitalTrend:
     """Say how a patient's vital sign went over some hours."""
-    patient, since_ms = view.patient, scene.now_ms - round(given.hours * _HOUR_MS)
+    patient, since_ms = view.patient, scene.now_ms - round(given.hours * HOUR_MS)
     column = column_of(patient, given.vital, since_ms)
     vital, values = VITALS[column], measured(patient, column, since_ms)
     ends = extremes(patient, column, since_ms)
@@ -167,7 +166,7 @@ def last_reading(_: args.PatientArgs, view: PatientView, scene: Scene) -> out.La
 
 def compare(given: args.CompareArgs, view: PatientView, scene: Scene) -> out.Comparison:
     """Say how a patient is now against some hours ago."""
-    patient, at_ms = view.patient, scene.now_ms - round(given.hours * _HOUR_MS)
+    patient, at_ms = view.patient, scene.now_ms - round(given.hours * HOUR_MS)
     before, newest = then(patient, at_ms), view.patient.newest
     first = f"{about(patient).capitalize()} now against {given.hours:g} h ago"
     if before is None or at_ms - before.at_ms > _CARRIED_MS:

@@ -7,10 +7,12 @@ import re
 
 __all__ = [
     "ADVICE",
+    "DRUGS",
     "MAY_ASK_FOR_ADVICE",
     "TIER",
     "any_of",
     "follows_up",
+    "is_a_report",
     "is_about_the_open_patient",
 ]
 
@@ -30,6 +32,11 @@ MAY_ASK_FOR_ADVICE = frozenset(
         "unit_open_alerts",
         "sickest_on_unit",
     }
+)
+#: About a drug; no tool answers that, whatever else is in the question.
+DRUGS = re.compile(
+    r"\b(?:antibiotics?|dose|doses|dosage|overdose|medicat\w+|medicines?|drugs?|prescri\w+|inject\w*"
+    r"|pills?|tablets?|capsules?|paracetamol|ibuprofen|vaccin\w+)\b"
 )
 #: Asks for advice, a cause or a general fact though it is about somebody: no tool answers that.
 ADVICE = re.compile(
@@ -56,17 +63,15 @@ TIER = any_of(
 
 _LIVE = re.compile(
     r"\b(?:now|current|currently|latest|newest|right now|at the moment|today|tonight|overnight"
-    r"|so far"
-    r"|since|this morning|yesterday|last \S+ ?(?:hours?|h|hrs?)|trend|open alerts?|next steps?"
-    r"|last "
-    r"reading)\b"
+    r"|so far|since|this morning|yesterday|last \S+ ?(?:hours?|h|hrs?)|trend|open alerts?"
+    r"|next steps?|do next|last reading)\b"
 )
 _ELLIPTIC = re.compile(r"^(?:and|what about|how about|also|same for|ok,? and|now)\b")
 _DEFINITE = re.compile(
     r"^(?:what(?:'s| is| are| was)|show(?: me)?|give me|check|explain|tell me|how is|how's"
     r"|get) the\b"
     r"(?= (?:\S+ ){0,2}(?:risk|score|news2?|vitals?|obs|observations|tier|model|data|alerts?|"
-    r"factors?|next steps?|trend|rate|pulse|temperature|temp|pressure|bp|saturation|sats|spo2|hr"
+    r"factors|next steps?|trend|rate|pulse|temperature|temp|pressure|bp|saturation|sats|spo2|hr"
     r"|rr|"
     r"map|last reading|sirs|qsofa)\b)"
 )
@@ -82,6 +87,36 @@ _GENERAL = re.compile(
 )
 #: More words than this are no short question about whom is on the screen.
 _SHORT = 9
+
+
+_ASKS = re.compile(
+    r"^(?:please |can |could |would |and |ok,? |so )*(?:what|what's|whats|how|how's|which|who|when"
+    r"|why|is|are|am|was|were|has|have|did|do|does|show|give|tell|list|plot|graph|explain|compare|check"
+    r"|you|i see|i would like|get|read)\b"
+)
+#: Somebody tells how they are, or how another person is.
+_TELLS = re.compile(
+    r"\b(?:i|she|he|they|we) (?:have|has|had|feel|feels|felt|am|is|are|was|got|get|keep|can't"
+    r"|cannot|think|took|take)\b"
+    r"|\bi'(?:m|ve)\b|\b(?:my|her|his|their) .*\b(?:is|are|has|have|was|hurts?"
+    r"|feels?|keeps?)\b"
+)
+#: Not the patient whose page it is.
+_RELATIVE = re.compile(
+    r"\bmy (?:\w+ )?(?:child|son|daughter|baby|toddler|kid|mother|mum|mom|father|dad|husband|wife"
+    r"|partner|pet|dog|cat|brother|sister|friend|neighbour|neighbor|grand\w+|uncle|aunt|boyfriend|girlfriend)\b"
+)
+_HOW_TO = re.compile(r"\bhow (?:do|can|could|would|might) (?:i|we|you|one|people)\b(?! see)")
+
+
+def is_a_report(lower: str) -> bool:
+    """Whether somebody tells of symptoms, asks how to do something, or speaks of a relative.
+
+    "I have a temperature of 40" must not be answered with what the monitor said an hour ago.
+    """
+    if _RELATIVE.search(lower) or _HOW_TO.search(lower):
+        return True
+    return bool(_TELLS.search(lower)) and not _ASKS.search(lower)
 
 
 def is_about_the_open_patient(lower: str) -> bool:

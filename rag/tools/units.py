@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from config.clock import from_ms
+from config.clock import HOUR_MS, from_ms
 from models.vitals import VITALS
 from rag.tools import arguments as args
 from rag.tools import results as out
@@ -23,11 +23,10 @@ __all__ = [
     "worsened_on_unit",
 ]
 
-_HOUR_MS = 3_600_000
 #: A patient whose odds have grown 1.65-fold is worse; less is how a risk moves from hour to hour.
 WORSE_LOG_ODDS = 0.5
 #: A point that is older than this at a time does not stand for that time.
-_CARRIED_MS = 8 * _HOUR_MS
+_CARRIED_MS = 8 * HOUR_MS
 
 
 def sickest_on_unit(given: args.SickestArgs, view: UnitView, scene: Scene) -> out.UnitPatients:
@@ -54,7 +53,7 @@ def unit_patients(_: args.UnitArgs, view: UnitView, scene: Scene) -> out.UnitPat
 
 def silent_patients(given: args.SilentArgs, view: UnitView, scene: Scene) -> out.UnitPatients:
     """List patients of a unit without a reading for some hours, the longest first."""
-    silent_ms = round(given.hours * _HOUR_MS)
+    silent_ms = round(given.hours * HOUR_MS)
     found = tuple(
         sorted(
             (p for p in view.patients if scene.now_ms - p.newest.observed_ms >= silent_ms),
@@ -96,7 +95,7 @@ def unit_summary(_: args.UnitArgs, view: UnitView, scene: Scene) -> out.UnitSumm
 
 def worsened_on_unit(given: args.WorsenedArgs, view: UnitView, scene: Scene) -> out.Worsened:
     """List patients of a unit whose tier is higher than some hours ago, or whose risk has risen."""
-    at_ms = scene.now_ms - round(given.hours * _HOUR_MS)
+    at_ms = scene.now_ms - round(given.hours * HOUR_MS)
     found: list[tuple[float, Snapshot, Point]] = []
     unknown = 0
     for patient in view.patients:
@@ -153,7 +152,7 @@ def unit_vital(given: args.UnitVitalArgs, view: UnitView, scene: Scene) -> out.U
     """List the newest value of one vital sign of everybody on a unit, highest or lowest first."""
     found: list[tuple[Measured, int, str]] = []
     for patient in view.patients:
-        column = column_of(patient, given.vital, patient.newest.observed_ms - 24 * _HOUR_MS)
+        column = column_of(patient, given.vital, patient.newest.observed_ms - 24 * HOUR_MS)
         value = latest(patient, column)
         if value is not None:
             found.append((value, column, patient.patient_id))

@@ -14,13 +14,12 @@ Run it with ``vigil worker answers``; of several workers each answers a part of 
 
 from typing import TYPE_CHECKING, Any
 
-from rag.safety.rate import RateLimit
-
 from agents.documents import DocumentsAgent
 from agents.questions import QuestionsAgent
 from agents.ward import WardAgent
 from config.clock import HOUR_MS
 from config.settings import Settings, settings
+from rag.safety.rate import RateLimit
 from streams.answering import Evidence, answerer, evidence
 from streams.application import VigilApp, new_app
 from streams.topics import catalogue

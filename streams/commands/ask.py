@@ -28,10 +28,12 @@ _STYLES = {"emergency": "bold red", "crisis": "bold red", "refused": "yellow", "
 @click.argument("question", required=False)
 @click.option(
     "--jsonl",
-    type=click.File("r"),
-    metavar="FILE",
-    help='Read lines of {"id", "text"}, write lines of {"id", "outcome", "answer", "quotes"}; '
-    "- for standard input.",
+    type=click.File("r", encoding="utf-8"),
+    is_flag=False,
+    flag_value="-",
+    metavar="[FILE]",
+    help='Read lines of {"id", "text"}, write lines of {"id", "outcome", "answer", "quotes"}. '
+    "Without FILE: standard input.",
 )
 @click.option(
     "--live", is_flag=True, help="Ask the running application through the broker, patients too."
@@ -107,7 +109,8 @@ async def _answers(texts: Iterator[str], total: int | None) -> Any:
     chosen = settings()
     console = Console(stderr=True)
     with console.status("Loading the documents…"):
-        asked = answerer(chosen, evidence(chosen))
+        found = evidence(chosen)
+        asked = answerer(chosen, found)
     with Progress(console=console, transient=True, disable=total == 1) as progress:
         task = progress.add_task("Answering", total=total)
         while batch := list(islice(texts, _TOGETHER)):
@@ -119,7 +122,7 @@ async def _answers(texts: Iterator[str], total: int | None) -> Any:
                     "answer": answer.text,
                     "quotes": [
                         {
-                            "document": quote.document_id,
+                            "document_id": found.source_id(quote.document_id),
                             "start": quote.start,
                             "end": quote.end,
                             "text": quote.text,

@@ -1,6 +1,7 @@
 """``vigil corpus``: make the documents that answers quote, and see what there is."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def _encode(folder: Path, documents: Sequence[Document], track: Track) -> None:
         encode_corpus(
             folder,
             documents,
-            load_encoder(),
+            load_encoder(threads=os.cpu_count() or 1),  # nobody else waits for a core
             progress=lambda done, whole: bar.update(task, completed=done, total=whole),
         )
 

@@ -128,8 +128,7 @@ def chats(path: Path, out: Path, archive: Path, as_json: bool) -> None:
     transcripts with everything that is in them: keep it as you keep those.
     """
     # imported here: the help does not need them
-    from rag.safety.redact import redact  # type: ignore[import-untyped]
-
+    from rag.safety.redact import redact
     from rag.transcripts import make_set, transcripts_in
 
     made = make_set(transcripts_in(path), out, archive, lambda text: redact(text).text)

@@ -30,6 +30,7 @@ from models.risk import RiskModel
 from models.sensor_report import fault_rows, flag_rows
 from models.stay import Stay
 from streams import alert_report
+from streams.commands.evaluate_retrieval import retrieval
 from streams.commands.figures import figures_table
 from streams.commands.shift import shift
 
@@ -38,10 +39,11 @@ __all__ = ["evaluate"]
 
 @click.group(epilog="Example: vigil evaluate risk --data psv/ --out predictions/")
 def evaluate() -> None:
-    """Measure the models on recorded patients."""
+    """Measure models on recorded patients, and the search on the corpus."""
 
 
 evaluate.add_command(shift)
+evaluate.add_command(retrieval)
 
 
 @evaluate.command(epilog="Example: vigil evaluate risk --data patients/ --out predictions/")

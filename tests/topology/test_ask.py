@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from rag.safety.rate import RateLimit
 
 from agents.questions import QuestionsAgent
 from rag.answering import Ask, Given
 from rag.answers import Answer
+from rag.safety.rate import RateLimit
 from rag.tools.claims import CLAIMS_HEADER, Claims, Refusal
 from streams.audit import check
 from streams.chat_events import ChatAnswer, ChatAuditEntry

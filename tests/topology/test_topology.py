@@ -7,8 +7,9 @@ import pytest
 from config.policy import load_policy
 from config.settings import Settings
 from models.registry import SHIPPED, load_model
+from streams.answering import evidence
 from streams.application import VigilApp
-from streams.apps import learning, paging
+from streams.apps import answers, learning, paging
 from streams.apps.bedside import build
 from streams.delivery.choose import providers
 from streams.topics import catalogue
@@ -27,7 +28,11 @@ def _paging(settings: Settings, model: object) -> VigilApp:
     return paging.build(settings, load_policy(), providers(settings))
 
 
-BUILT = {"bedside": build, "learning": learning.build, "paging": _paging}
+def _answers(settings: Settings, model: object) -> VigilApp:
+    return answers.build(settings, evidence(settings))
+
+
+BUILT = {"bedside": build, "learning": learning.build, "paging": _paging, "answers": _answers}
 
 
 @pytest.mark.parametrize("name", list(APPLICATIONS))

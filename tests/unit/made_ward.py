@@ -13,7 +13,7 @@ from rag.tools.claims import Claims
 from tables.ward import WardTable
 from tests.helpers import HOUR, T0
 
-__all__ = ["NOW_S", "change", "claims", "feeds", "recommendation", "site", "ward"]
+__all__ = ["NOW_S", "busy_ward", "change", "claims", "feeds", "recommendation", "site", "ward"]
 
 #: Wall clock of the tests; claims end later.
 NOW_S = T0 / 1000
@@ -117,6 +117,35 @@ def ward(*values: bytes, changes: tuple[bytes, ...] = ()) -> WardTable:
     for value in changes:
         table.changed(value)
     return table
+
+
+def busy_ward() -> WardTable:
+    """A ward of three patients, one of whom gets worse and is paged for."""
+    normal = {"resp_rate": 16, "spo2": 97, "sbp": 120, "temperature": 37.0}
+    sick = {"resp_rate": 24, "spo2": 93, "sbp": 98, "temperature": 38.6}
+    return ward(
+        recommendation(0, heart_rate=80, risk=0.02, tier="none", **normal),
+        recommendation(4, heart_rate=96, risk=0.04, tier="watch", **normal),
+        recommendation(8, heart_rate=118, risk=0.3, tier="urgent", **sick),
+        recommendation(9, pulse_rate=121, risk=0.35, tier="urgent", data_quality={
+            "flags": ["pulse_differs"], "measured": 1}),
+        recommendation(1, patient="p000200", heart_rate=70, risk=0.01, tier="none"),
+        recommendation(9, patient="p000200", heart_rate=72, risk=0.01, tier="none", **normal),
+        recommendation(5, patient="p000300", heart_rate=60, risk=0.03, tier="watch"),
+        recommendation(9, patient="p000900", unit="ICU-9", risk=0.9, tier="urgent"),
+        changes=(
+            change(0, "raised", 8),
+            change(1, "queued", 8, contact="nurse-day", channel="sms", step=0),
+            change(2, "delivered", 8.01, contact="nurse-day", channel="sms", step=0),
+            change(3, "declined", 8.05, contact="nurse-day"),
+            change(4, "escalated", 8.05, step=1, detail="step 2"),
+            change(5, "queued", 8.05, contact="dr-quill", channel="sms", step=1),
+            change(0, "raised", 2, alert="a0", reference="F9J8M7", tier="warning"),
+            change(1, "accepted", 2.5, alert="a0", reference="F9J8M7", tier="warning",
+                   contact="dr-quill"),
+            change(0, "raised", 9, alert="a9", reference="XXXX99", patient="p000900", unit="ICU-9"),
+        ),
+    )  # fmt: skip
 
 
 #: States that a person has brought about.

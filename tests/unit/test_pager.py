@@ -9,10 +9,10 @@ import pytest
 from config.clock import from_ms
 from config.policy import Policy, parse_policy
 from streams.delivery.message import Accepted, Busy, InDoubt, Refused
-from tables.alert_book import Change
-from tables.alert_rows import Alert, Quiet
+from tables.alert_book import AlertBook, Change
+from tables.alert_rows import Alert, Page, Quiet
 from tables.pager import Pager
-from tables.pages import Sending
+from tables.pages import Sending, page_id
 
 T0 = 1_760_000_000_000
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -615,6 +615,21 @@ def test_change_ids_are_the_same_when_a_change_is_told_again(ward: Ward) -> None
         each.answer("a")
     assert [c.change_id for c in ward.told] == [c.change_id for c in other.told]
     assert len({c.change_id for c in ward.told}) == len(ward.told)
+
+
+def test_pages_that_are_told_of_in_another_order_after_a_crash_do_not_pass_for_each_other() -> None:
+    def told(order: list[str]) -> set[str]:
+        book = AlertBook()
+        alert = Alert(
+            "a", "C7Q2XM", "patient", "urgent", "risk of sepsis", T0, patient_id="p", unit_id="u"
+        )
+        for name in order:
+            book.change(
+                alert, "delivered", T0, page=Page(page_id("a", name), "a", name, 0, ["sms"])
+            )
+        return {change.change_id for change in book.drain()[0]}
+
+    assert not told(["nurse", "doctor"]) & told(["doctor", "nurse"])
 
 
 @pytest.mark.parametrize("restarts", [False, True])
