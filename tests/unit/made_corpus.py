@@ -24,14 +24,8 @@ class WordEncoder:
         self.encoded += texts
         vectors = np.array([self._sum(text) for text in texts], np.float32)
         vectors = vectors.reshape(-1, DIMENSIONS)
-<<<<<<< HEAD
-        length = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-        scaled: NDArray[np.float32] = vectors / length
-        return scaled
-=======
         lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
         return np.asarray(vectors / lengths, np.float32)
->>>>>>> answers
 
     def _sum(self, text: str) -> NDArray[np.float64]:
         total = np.zeros(DIMENSIONS)
