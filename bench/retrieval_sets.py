@@ -101,8 +101,8 @@ def _drawn(
     wanted = [key for key in sorted(about) if _part(key[0]) == part]
     common = [key for key in wanted if len(about[key]) > 1 or not _rare(about[key])]
     drawn = random.Random(seed)
-    found = []
-    for number in range(count):
+    found: list[tuple[Asked, str, random.Random]] = []
+    for number in range(count if wanted else 0):
         key = drawn.choice(common if common and number % 2 else wanted)
         answers = about[key]
         wording = drawn.choice(_of(part, QUESTIONS[key[1]]))

@@ -25,9 +25,10 @@ from qdrant_client import QdrantClient, models
 
 from rag.documents import Document
 from rag.encoder import DIMENSIONS
+from rag.filters import Filters
 from rag.matrix import Matrix
 
-__all__ = ["DenseIndex", "Filters", "Vectors", "recall"]
+__all__ = ["DenseIndex", "Vectors", "recall"]
 
 _Floats = NDArray[np.float32]
 
@@ -37,30 +38,6 @@ _BATCH = 512
 _BEAM = 256
 
 QUESTIONS, PASSAGES = "questions", "passages"
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which documents may be found; an empty field does not restrict.
-
-    Attributes:
-        collections: any of these.
-        question_types: any of these.
-        focuses: any of these, spelt as in the documents.
-    """
-
-    collections: tuple[str, ...] = ()
-    question_types: tuple[str, ...] = ()
-    focuses: tuple[str, ...] = ()
-
-    def items(self) -> Iterable[tuple[str, tuple[str, ...]]]:
-        """Field of `Document` → what it may be; only the fields that restrict."""
-        every = {
-            "collection": self.collections,
-            "question_type": self.question_types,
-            "focus": self.focuses,
-        }
-        return [(field, values) for field, values in every.items() if values]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,5 +1,6 @@
 """Which of the corpus' illnesses a question names: by any of their names, misspelt ones too."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ __all__ = ["FocusIndex", "Named"]
 _LONGEST = 8
 #: Words shorter than this are not corrected: too many others are one letter away.
 _CORRECT_FROM = 5
+
+#: Last words of names that people leave out.
+_KINDS = frozenset(["syndrome", "disease", "disorder"])
+_SOMEBODY = re.compile(r"\w{4,}['\N{RIGHT SINGLE QUOTATION MARK}]s")
 
 _Key = tuple[str, ...]
 
@@ -119,15 +124,35 @@ class FocusIndex:
 
 
 def _ways(name: str) -> Iterable[str]:
-    """ "Fever (Pyrexia)" is called so, "Fever" and "Pyrexia"."""
-    yield name
+    """Say a name as people do.
+
+    "Fever (Pyrexia)" is called so, "Fever" and "Pyrexia"; "Temperature, high" high temperature.
+    """
+    said = [name]
     if "(" in name:
         before, _, rest = name.partition("(")
-        yield before
-        yield rest.split(")", 1)[0]
+        said += [before, rest.split(")", 1)[0]]
     if name.count(", ") == 1:
         last, first = name.split(", ")
-        yield f"{first} {last}"
+        said.append(f"{first} {last}")
+    for each in said:
+        yield each
+        if short := _without_kind(each):
+            yield short
+
+
+def _without_kind(name: str) -> str:
+    """ "Ehlers-Danlos syndrome" without its last word, as long as what is left still names it.
+
+    One word does where it is somebody's name: "Huntington's disease", "Tourette syndrome"; "heart
+    disease" is not called "heart".
+    """
+    head, _, kind = name.strip().rpartition(" ")
+    if kind.lower() not in _KINDS:
+        return ""
+    many = len(words(head)) > 1
+    somebody = _SOMEBODY.fullmatch(head) or (kind.lower() == "syndrome" and len(head) > 4)
+    return head if many or somebody else ""
 
 
 def _worth(key: _Key, split: Sequence[str]) -> bool:

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.dense import DenseIndex, Filters, Vectors
+from rag.dense import DenseIndex, Vectors
 from rag.documents import Document
 from rag.encoder import Encoder
+from rag.filters import Filters
 from rag.focus import FocusIndex
 from rag.lexical import LexicalIndex
 from rag.vectors import Chunks, encode_corpus, encode_documents, question_text

@@ -31,6 +31,8 @@ VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992
 _MOST_TOKENS = 256
 #: More than 32 at once gains nothing on a CPU, and a batch's memory grows with it.
 _BATCH = 32
+#: A question and a whole message do not share a batch: the question would cost as much.
+_PADDED = 1.5
 
 
 class OnnxEncoder:
@@ -70,9 +72,9 @@ class OnnxEncoder:
         encoded = [self._tokenizer.encode(text) for text in texts]
         # texts of one length together: padding is computed like words
         order = sorted(range(len(texts)), key=lambda index: len(encoded[index].ids))
-        for start in range(0, len(order), _BATCH):
-            batch = order[start : start + _BATCH]
-            vectors[batch] = self._run([encoded[index] for index in batch])
+        for batch in _batches([len(encoded[index].ids) for index in order]):
+            rows = order[batch]
+            vectors[rows] = self._run([encoded[index] for index in rows])
         return vectors
 
     def _run(self, batch: Sequence[Encoding]) -> NDArray[np.float32]:
@@ -89,6 +91,17 @@ class OnnxEncoder:
         length = np.linalg.norm(pooled, axis=1, keepdims=True)
         unit: NDArray[np.float32] = (pooled / np.maximum(length, 1e-9)).astype(np.float32)
         return unit
+
+
+def _batches(lengths: Sequence[int]) -> list[slice]:
+    """Cut rising lengths into batches in which little is padded."""
+    batches, start = [], 0
+    for index in range(1, len(lengths) + 1):
+        full = index - start == _BATCH
+        if index == len(lengths) or full or lengths[index] > _PADDED * lengths[start] + 4:
+            batches.append(slice(start, index))
+            start = index
+    return batches
 
 
 def _tokenizer() -> Tokenizer:

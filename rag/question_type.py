@@ -39,6 +39,7 @@ _SAID: dict[str, tuple[str, ...]] = {
         r"(what|anything|something) (\w+ ){0,2}(can|could|will) (be done|help|i take)",
         r"(can|could) be done|help (for|with|against)",
         r"how (do|can|could) (i|you|we) (stop|fix|remove|control|reduce|deal)",
+        r"what (can|could|should) (i|we|you|one|she|he) do (about|for|against)",
     ),
     "exams and tests": (
         r"diagnos\w+|tests?|tested|testing|screen(ed|ing)|detect(ed|ion)?|scans?|biops(y|ies)",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.dense import Filters
 from rag.documents import Chunk, Document, Hit
+from rag.filters import Filters
 from rag.index import Index, Rows
 from rag.passage import nearest_passage
 from rag.question_type import ANSWER_WORDS, question_types
@@ -55,7 +55,7 @@ class Weights:
     k: float = 60.0
     depth: int = 200
     focus: float = 0.05
-    kind: float = 0.01
+    kind: float = 0.015
     likely: float = 0.4
 
 
@@ -66,7 +66,8 @@ class Asked:
     Attributes:
         text: shortened.
         words: of it, spelling corrected, without stop words.
-        names: stems of each name of an illness in it → how much it matters, up to 1.
+        names: stems of each name of an illness in it → how much it matters, up to 1: "pain" says
+            little of "pain in the knee after a fall", "gout" all of "how is gout treated".
         kinds: types of question, see `rag.question_type.question_types`.
     """
 
@@ -232,17 +233,25 @@ def _asked(question: str, rows: Rows) -> Asked:
     split = words(question)
     right = rows.names.corrected(split, rows.right(split))
     named = rows.names.named(right)
-    values = {
-        each.key: sum(rows.texts.rarity(word) for word in {*each.key} if word not in STOP_WORDS)
-        for each in named
+    rarity = rows.texts.rarity
+    # words that no document has are nothing that one could be about
+    content = {
+        each
+        for word in right
+        if word not in STOP_WORDS and rows.texts.frequency(each := stem(word))
     }
-    most = max(values.values(), default=0.0)
+    half = sum(map(rarity, content)) / 2
+    names = {
+        each.key: min(1.0, sum(rarity(word) for word in {*each.key} & content) / half)
+        for each in named
+        if half > 0
+    }
     inside = {number for each in named for number in range(each.start, each.end)}
     rest = " ".join(word for number, word in enumerate(right) if number not in inside)
     return Asked(
         question,
         tuple(stem(word) for word in right if word not in STOP_WORDS),
-        {key: value / most for key, value in values.items()} if most else {},
+        names,
         _kinds(rest, " ".join(right), bool(named)),
     )
 

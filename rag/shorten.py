@@ -19,7 +19,7 @@ _SHORT = 14
 #: Questions that are kept, the strongest ones.
 _MOST_QUESTIONS = 2
 
-_SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+(?=\s|$)|\n|$)|[^\s]+")
+_SENTENCE = re.compile(r"[^\n]+?(?:[.!?]+(?=\s|$)|$)", re.MULTILINE)
 _ASKS = re.compile(
     r"^\W*(and |so |but |also |then |or )?(please )?(what|whats|which|who|whom|whose|how|why|when|"
     r"where|is|are|am|can|could|do|does|did|will|would|should|may|might|has|have|any)\b",
@@ -34,7 +34,7 @@ _WANTS = re.compile(
     r"(tell|explain|advise|help|let|answer|give|send|provide)|"
     r"please (tell|explain|advise|help|send|could|can|let|give|provide)|"
     r"(tell|let) me (know|about|if|more|what|how)|i would like|i am (looking|searching) for|"
-    r"looking for|do you (know|have)|is there (any|a)|are there (any)?|"
+    r"looking for|i need|do you (know|have)|is there (any|a)|are there (any)?|"
     r"any (information|info|advice|suggestions?|idea))\b",
     re.IGNORECASE,
 )
@@ -61,7 +61,7 @@ _COURTESY = re.compile(
 )
 _NO_QUESTION = re.compile(
     r"\b(any (help|advice|reply|answer)s? (would|will|is)|appreciat|look(ing)? forward|"
-    r"reply|respond|get back to me|email|e-mail|contact me|"
+    r"reply|respond|get back to me|email|e-mail|mail|post|contact me|"
     r"can (you|anyone|someone) (please )?help( me)?\W*$|please help( me)?\W*$|is (this|that) ok)\b",
     re.IGNORECASE,
 )
@@ -78,6 +78,8 @@ _HAVING = frozenset(
 )
 #: How much more such a name weighs.
 _HAD = 2.0
+#: A name of one word of so many letters is likely an abbreviation.
+_LETTERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +142,20 @@ def shorten(
     text = " ".join(_only_question(each) for each in chosen)
     said = {name.key for each in chosen for name in each.names}
     topic = _topic(sentences, rarity, said)
-    if topic and (not said or _POINTS_BACK.search(text)):
+    if topic and (not said or _points_before(chosen)):
         text = f"{text} {topic[0]}"
         return Shortened(text, (*_spelt(chosen), topic[0]), False)
     return Shortened(text, _spelt(chosen), False)
+
+
+def _points_before(sentences: Sequence[_Sentence]) -> bool:
+    """Whether "it" is said before anything that it could be has been named."""
+    for each in sentences:
+        if _POINTS_BACK.search(each.text):
+            return True
+        if each.names:
+            return False
+    return False
 
 
 def _sentences(message: str) -> list[str]:
@@ -217,7 +229,10 @@ def _topic(
 
 
 def _value(name: Named, rarity: Callable[[str], float]) -> float:
-    return sum(rarity(each) for each in name.key if each not in STOP_WORDS)
+    whole = sum(rarity(each) for each in name.key if each not in STOP_WORDS)
+    # letters that are an illness here are a street or a name there
+    letters = len(name.key) == 1 and len(name.key[0]) <= _LETTERS
+    return whole / 2 if letters else whole
 
 
 def _weight(sentence: _Sentence, rarity: Callable[[str], float]) -> float:

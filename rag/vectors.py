@@ -5,10 +5,9 @@ by its hash, so that a vector can be for no other text, and moved or renamed doc
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
@@ -137,11 +136,11 @@ def _write(path: Path, vectors: dict[bytes, NDArray[np.float32]]) -> None:
     keys = np.frombuffer(b"".join(vectors), np.uint8).reshape(-1, 16)
     rows = np.array(list(vectors.values()), np.float32).reshape(-1, DIMENSIONS)
     # under another name first: a worker that starts meanwhile reads the old file or the new one
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("xb") as file:
             np.savez(file, keys=keys, rows=rows)
-        Path(name).replace(path)
+        part.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise

@@ -60,7 +60,7 @@ def search(
     if (question is None) == (jsonl is None):
         raise click.UsageError('give a question, as in vigil search "What is sepsis?", or --jsonl')
     # imported here: model and index take a second to load
-    from rag.dense import Filters
+    from rag.filters import Filters
     from streams.answering import evidence
 
     lines = None if jsonl is None else list(_lines(jsonl))

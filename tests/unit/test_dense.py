@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from qdrant_client import QdrantClient
 
-from rag.dense import DenseIndex, Filters, Vectors, recall
+import rag.dense
+from rag.dense import DenseIndex, Vectors, recall
 from rag.encoder import DIMENSIONS
+from rag.filters import Filters
 from rag.matrix import Matrix
 from tests.unit.made_corpus import DOCUMENTS, document
 
@@ -114,3 +117,29 @@ def test_a_document_without_passages_is_found_by_its_question() -> None:
     assert list(index.search(unit(1), 5)[0][0]) == ["bare"]
     index.remove(["bare"])
     assert list(index.search(unit(1), 5)[0][0]) == []
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of parameters that only a server uses
+def test_a_server_is_asked_by_requests_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, object]] = []
+
+    def connect(**given: object) -> QdrantClient:
+        asked.append(given)
+        return QdrantClient(":memory:")
+
+    monkeypatch.setattr(rag.dense, "QdrantClient", connect)
+    index = DenseIndex(url="http://qdrant:6333", api_key="key", name="made")
+    index.upsert(DOCUMENTS, [vectors(n, 100 + n, 200 + n) for n in range(len(DOCUMENTS))])
+    index.upsert([DOCUMENTS[0]], [vectors(50, 51)])
+    index.remove([DOCUMENTS[1].id])
+    assert asked == [{"url": "http://qdrant:6333", "api_key": "key"}]
+    ((by_question, by_passage),) = index.search(unit(50), 20)
+    assert next(iter(by_question)) == DOCUMENTS[0].id
+    assert len(by_question) == len(by_passage) == len(DOCUMENTS) - 1
+    assert index.cosines(unit(51)[0], [DOCUMENTS[0].id]) == {
+        DOCUMENTS[0].id: pytest.approx(1, abs=1e-5)
+    }
+    ((found, _),) = index.search(unit(1), 20, Filters(question_types=("causes",)))
+    assert list(found) == ["gout/why"]
+    assert recall(index, unit(300), k=3) == 1
+    index.close()

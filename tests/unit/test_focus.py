@@ -53,3 +53,12 @@ def test_a_document_that_was_removed_is_about_nothing(names: FocusIndex) -> None
     assert keys(names, "is it cancer") == []
     assert names.documents(("cancer",)) == set()
     names.remove(1)
+
+
+def test_people_leave_out_syndrome_and_disease_where_the_rest_names_it() -> None:
+    index = FocusIndex()
+    index.add(0, "Huntington's Disease", ("Restless legs syndrome",))
+    index.add(1, "Heart Disease", ())
+    assert keys(index, "my mother had huntingtons") == ["huntingtons"]
+    assert keys(index, "restless legs") == ["restless legs"]
+    assert keys(index, "my heart") == []

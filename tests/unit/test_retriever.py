@@ -2,8 +2,8 @@
 
 import pytest
 
-from rag.dense import Filters
 from rag.documents import Chunk, Document
+from rag.filters import Filters
 from rag.index import Index
 from rag.passage import nearest_passage
 from rag.retriever import Retriever, Weights
@@ -104,3 +104,16 @@ def test_the_passage_is_the_one_with_the_question_s_words() -> None:
 def test_without_passages_the_whole_text_is_one() -> None:
     found = nearest_passage(DOCUMENTS[0], [], {})
     assert (found.start, found.end) == (0, len(DOCUMENTS[0].text))
+
+
+def test_a_name_counts_by_its_share_of_what_is_asked(retriever: Retriever) -> None:
+    alone = retriever.asked("how is gout treated")
+    among = retriever.asked("gout with crystals of urate, fluids and a dominant reaction")
+    assert alone.names[("gout",)] == 1
+    assert among.names[("gout",)] < 0.5
+
+
+def test_a_question_without_a_type_s_word_asks_what_its_name_is(retriever: Retriever) -> None:
+    assert retriever.asked("gout").kinds == ("information",)
+    assert retriever.asked("what can I do about gout").kinds == ("treatment",)
+    assert retriever.asked("hm").kinds == ()

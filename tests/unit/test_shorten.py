@@ -72,3 +72,13 @@ def test_of_a_message_that_asks_nothing_what_names_an_illness_stays() -> None:
 @pytest.mark.parametrize("message", ["", "   ", "?!", "Thanks!", "\n\n"])
 def test_what_says_nothing_does_no_harm(message: str) -> None:
     assert short(message).text == message.strip()
+
+
+def test_what_is_named_in_the_question_before_it_is_what_it_means() -> None:
+    found = short(f"My aunt has sepsis. {STORY} Do you know of podagra? Is it inherited?")
+    assert found.names == ("podagra",)
+
+
+def test_a_number_with_a_point_ends_no_sentence() -> None:
+    found = short(f"{STORY} My uric acid is 9.8 and they said I should rest. What causes gout?")
+    assert found.text == "What causes gout?"
