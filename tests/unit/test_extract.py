@@ -42,6 +42,13 @@ def test_a_document_that_only_points_elsewhere_is_quoted_where_there_is_nothing_
     assert text not in quotes(QUESTION, pointer, ASTHMA)
 
 
+def test_an_entry_of_a_list_of_addresses_is_quoted_only_where_there_is_nothing_better() -> None:
+    entry = "National Heart, Lung, and Blood Institute: Asthma Treatment"
+    listed = Document("9/y", "made", "", f"{entry}\n", "Asthma", question_type="treatment")
+    assert quotes(QUESTION, listed) == [entry]
+    assert entry not in quotes(QUESTION, listed, ASTHMA)
+
+
 def test_of_a_long_document_its_beginning_and_its_nearest_passage_are_looked_at() -> None:
     filler = "Nothing is said of the matter in here. " * 50
     end = "Asthma is treated with steroids."
