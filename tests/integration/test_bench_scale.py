@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from bench import rebalance, recovery, scale
 from streams.kafka import LocalKafka
 
+pytestmark = pytest.mark.soak
+
 
 def _run(command: click.Command, broker: LocalKafka, *options: str) -> dict[str, Any]:
     arguments = [*options, "--broker", broker.bootstrap, "--json"]
