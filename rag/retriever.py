@@ -237,8 +237,8 @@ def _asked(question: str, rows: Rows) -> Asked:
     # words that no document has are nothing that one could be about
     content = {
         each
-        for word in right
-        if word not in STOP_WORDS and rows.texts.frequency(each := stem(word))
+        for each in (stem(word) for word in right if word not in STOP_WORDS)
+        if rows.texts.frequency(each) or rows.titles.frequency(each)
     }
     half = sum(map(rarity, content)) / 2
     names = {
