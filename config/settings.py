@@ -336,13 +336,18 @@ class Settings(BaseSettings):
             raise ValueError("VIGIL_CHAT_ENDPOINT_KEY without an endpoint: set VIGIL_CHAT_ENDPOINT")
         if self.qdrant_api_key and not self.qdrant_url:
             raise ValueError("VIGIL_QDRANT_API_KEY without a server: set VIGIL_QDRANT_URL")
-        # a key or what patients ask would go through the network in clear
-        for name in ("chat_endpoint", "qdrant_url"):
-            url = getattr(self, name)
-            if url and not _is_private(url):
+        # a key, or what patients ask, would go through the network in clear
+        if self.chat_endpoint and not _is_private(self.chat_endpoint):
+            raise ValueError(
+                "VIGIL_CHAT_ENDPOINT must begin with https:// (or be on this machine) and have "
+                "neither a query nor a fragment"
+            )
+        if self.qdrant_api_key and self.qdrant_url and not _is_private(self.qdrant_url):
+            # a name without a dot is a service of the same private network
+            if "." in (urlsplit(self.qdrant_url).hostname or "."):
                 raise ValueError(
-                    f"VIGIL_{name.upper()} must begin with https:// (or be on this machine) and "
-                    "have neither a query nor a fragment"
+                    "VIGIL_QDRANT_API_KEY would be sent in clear: VIGIL_QDRANT_URL must begin with "
+                    "https:// (or be on this machine, or a service's name without a dot)"
                 )
         return self
 

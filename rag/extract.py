@@ -40,6 +40,8 @@ _ELSEWHERE = re.compile(
     r"see (?:also|the)|click|visit|the human phenotype ontology|key points",
     re.IGNORECASE,
 )
+#: An entry of a list of addresses: "National Eye Institute: Dry Eye".
+_ENTRY = re.compile(r"[A-Z][^.:]{3,90}: [A-Z][^.]*")
 #: Of a sentence, characters that the encoder reads: the rest costs time and hardly turns a vector.
 _READ = 240
 
@@ -157,7 +159,11 @@ class Extractor:
                     own = tuple(content_words(text))
                     found.append(_Sentence(document, rank, number, start, end, own))
         # where nothing says anything, where to read on is still an answer
-        return [each for each in found if not _ELSEWHERE.match(each.text)] or found
+        return [
+            each
+            for each in found
+            if not (_ELSEWHERE.match(each.text) or _ENTRY.fullmatch(each.text))
+        ] or found
 
     def _quotable(self, text: str) -> bool:
         """Whether a sentence can be shown, and shown whole."""

@@ -304,5 +304,5 @@ def test_prometheus_asks_every_worker_at_its_port() -> None:
     config = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())
     (job,) = config["scrape_configs"]
     (discovery,) = job["dns_sd_configs"]
-    assert discovery["names"] == ["bedside", "learning", "paging"]
+    assert discovery["names"] == ["bedside", "learning", "paging", "answers"]
     assert f"VIGIL_WEB_PORT={discovery['port']}" in last_stage()

@@ -42,6 +42,18 @@ def test_a_document_that_only_points_elsewhere_is_quoted_where_there_is_nothing_
     assert text not in quotes(QUESTION, pointer, ASTHMA)
 
 
+def test_an_entry_of_a_list_of_addresses_is_quoted_only_where_there_is_nothing_better() -> None:
+    entry = "National Heart, Lung, and Blood Institute: Asthma Treatment"
+    listed = Document("9/y", "made", "", entry, "Asthma", question_type="treatment")
+    said = replace(listed, id="9/z", text="Asthma is treated with medicine.")
+    whole = Extractor(lambda text: [(0, len(text))])
+    (alone, beside) = whole.quotes(
+        [(QUESTION, [hit(listed)]), (QUESTION, [hit(listed), hit(said)])]
+    )
+    assert [quote.text for quote in alone] == [entry]
+    assert [quote.text for quote in beside] == [said.text]
+
+
 def test_of_a_long_document_its_beginning_and_its_nearest_passage_are_looked_at() -> None:
     filler = "Nothing is said of the matter in here. " * 50
     end = "Asthma is treated with steroids."

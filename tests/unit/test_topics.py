@@ -40,7 +40,7 @@ def test_all_topics_come_in_the_order_in_which_they_are_declared() -> None:
 
 
 #: Of a whole site, not of a patient.
-OF_A_SITE = {"lessons", "models", "drift"} | {
+OF_A_SITE = {"lessons", "models", "drift", "documents"} | {
     *("alerts_raised", "alerts_acknowledged", "alerts_silences", "delivery_receipts", "audit")
 }
 
@@ -52,14 +52,14 @@ def test_topics_of_patients_have_the_same_number_of_partitions_so_that_one_worke
 
 def test_what_is_read_in_one_order_has_one_partition_whatever_the_patients_have() -> None:
     topics = catalogue(Settings(partitions=12))
-    assert {t.role for t in topics if t.ordered} == OF_A_SITE - {"drift"}
+    assert {t.role for t in topics if t.ordered} == OF_A_SITE - {"drift", "documents"}
     assert {t.partitions for t in topics if t.role in OF_A_SITE} == {1}
 
 
 def test_every_topic_that_is_of_one_patient_is_keyed_by_patient() -> None:
     topics = catalogue(Settings())
     assert {t.role for t in topics if t.key is None} == {
-        *("dead_letters", "drift", "delivery_receipts", "audit")
+        *("dead_letters", "drift", "delivery_receipts", "audit", "chat_audit")
     }
     assert {t.role for t in topics if t.key == "model"} == {"models"}
 
@@ -75,9 +75,13 @@ def test_admissions_are_kept_for_as_long_as_they_are_the_newest() -> None:
     assert catalogue(Settings()).admissions.config == {"cleanup.policy": "compact"}
 
 
+#: The newest of each key, or all of it.
+FOR_GOOD = ("admissions", "models", "alerts_silences", "audit", "documents", "chat_audit")
+
+
 def test_every_other_topic_has_an_end() -> None:
     for topic in catalogue(Settings()):
-        if topic.role not in ("admissions", "models", "alerts_silences", "audit"):
+        if topic.role not in FOR_GOOD:
             assert int(topic.config["retention.ms"]) >= 7 * 86_400_000
 
 
