@@ -37,7 +37,8 @@ class Weights:
         texts: BM25 over question and answer.
         questions: vectors of questions.
         passages: vectors of answers.
-        whole: a whole message beside its shortened question, whose weight is 1.
+        whole: a whole message beside its shortened question, whose weight is 1, where that names
+            no illness.
         k: of the fusion; 60 as in the paper: the first places count not much more than the next.
         depth: of each ranking, places that count.
         focus: for documents about what the question names; the best place in a ranking is worth
@@ -51,7 +52,7 @@ class Weights:
     texts: float = 1.0
     questions: float = 1.0
     passages: float = 1.0
-    whole: float = 0.3
+    whole: float = 0.5
     k: float = 60.0
     depth: int = 200
     focus: float = 0.05
@@ -109,7 +110,8 @@ class Retriever:
         """
         shortened = [self.shorten(query) for query in queries]
         texts = list(dict.fromkeys(each.text for each in shortened))
-        cut = [each.whole is False and self._weights.whole > 0 for each in shortened]
+        # a question that names no illness may be the wrong cut: then the whole message helps
+        cut = [not (each.whole or each.names) and self._weights.whole > 0 for each in shortened]
         texts += [query for query, was_cut in zip(queries, cut, strict=True) if was_cut]
         place = {text: number for number, text in enumerate(texts)}
         vectors = self.index.encoder.encode(texts)
@@ -237,8 +239,8 @@ def _asked(question: str, rows: Rows) -> Asked:
     # words that no document has are nothing that one could be about
     content = {
         each
-        for word in right
-        if word not in STOP_WORDS and rows.texts.frequency(each := stem(word))
+        for each in (stem(word) for word in right if word not in STOP_WORDS)
+        if rows.texts.frequency(each) or rows.titles.frequency(each)
     }
     half = sum(map(rarity, content)) / 2
     names = {

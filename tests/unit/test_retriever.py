@@ -117,3 +117,8 @@ def test_a_question_without_a_type_s_word_asks_what_its_name_is(retriever: Retri
     assert retriever.asked("gout").kinds == ("information",)
     assert retriever.asked("what can I do about gout").kinds == ("treatment",)
     assert retriever.asked("hm").kinds == ()
+
+
+def test_a_name_that_no_text_uses_still_says_what_is_meant(retriever: Retriever) -> None:
+    assert retriever.asked("how is podagra treated").names[("podagra",)] == 1
+    assert best(retriever, "podagra") == "gout/what"
