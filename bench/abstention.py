@@ -263,8 +263,11 @@ def draw_curve(points: Sequence[Point], threshold: float, path: Path) -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="confidence.json")
 @click.option("--plot", type=click.Path(path_type=Path), help="SVG or PNG file of the curve.")
 @click.option("--each", default=400, show_default=True, help="Questions of a kind on a side.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Default: chosen on one half.")
 @click.option("--version", required=True, help="Of the coefficients, such as 1.")
-def main(place: str, out: Path, plot: Path | None, each: int, version: str) -> None:
+def main(
+    place: str, out: Path, plot: Path | None, each: int, threshold: float | None, version: str
+) -> None:
     """Fit the coefficients of the confidence, choose the threshold, and draw the curve."""
     module, _, name = place.partition(":")
     source: Source = getattr(importlib.import_module(module), name)()
@@ -275,7 +278,8 @@ def main(place: str, out: Path, plot: Path | None, each: int, version: str) -> N
     ]
     figures = searched(asked, source.search)
     confidence = fit(figures, f"{version}/{source.name}")
-    threshold = threshold_for(curve(figures, confidence, "fit"), DECLINED, ANSWERED)
+    if threshold is None:
+        threshold = threshold_for(curve(figures, confidence, "fit"), DECLINED, ANSWERED)
     confidence = replace(confidence, threshold=threshold)
     measured = measure(figures, confidence)
     out.write_text(as_json(confidence, measured))

@@ -220,6 +220,9 @@ class Settings(BaseSettings):
     corpus: Path | None = Field(
         None, description="Folder of documents to answer from; default: home/corpus."
     )
+    encoder: Literal["onnx", "torch"] = Field(
+        "onnx", description="Of questions and documents; torch needs the extra chat."
+    )
     qdrant_url: str | None = Field(
         None, description="A Qdrant server for the documents' vectors; default: in the process."
     )

@@ -11,6 +11,7 @@ from config.policy import load_policy
 from config.settings import Settings
 from rag.answering import Answerer
 from rag.confidence import shipped as confidence
+from rag.corpus.chunks import chunk_document
 from rag.corpus.folder import Corpus, load
 from rag.corpus.sentences import sentences
 from rag.corpus.shipped import shipped
@@ -62,7 +63,7 @@ def evidence(settings: Settings, progress: Callable[[int, int], None] | None = N
         rag.corpus.manifest.CorpusError: the folder is no corpus, or a damaged one.
         rag.encoder.EncoderError: the model is missing or another one.
     """
-    encoder = load_encoder()
+    encoder = load_encoder(settings.encoder)
     folder = settings.corpus_path
     # a folder that was named has to be there; the usual one need not
     corpus = load(folder) if settings.corpus is not None or folder.exists() else None
@@ -74,7 +75,7 @@ def evidence(settings: Settings, progress: Callable[[int, int], None] | None = N
         index = build_index(
             corpus.folder, corpus.documents, encoder, dense=dense, progress=progress
         )
-    found = Evidence(Retriever(index), encoder, corpus)
+    found = Evidence(Retriever(index, chunks=chunk_document), encoder, corpus)
     log.info("%d documents to answer from, %s", len(index), found.version)
     return found
 
