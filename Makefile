@@ -20,7 +20,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint unit integration soak format setup clean
+.PHONY: help demo test lint unit integration soak encoders format setup clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -50,12 +50,17 @@ integration: setup ## Tests against a real Kafka, with kills and cuts
 soak: setup ## The same for what takes minutes: drift to promotion, pagers that stall
 	$(BIN)/pytest -m soak tests/integration tests/faults
 
+# In a folder of its own: torch is gigabytes, and nothing else here wants it.
+encoders: setup ## The int8 encoder against the original on torch [installs gigabytes]
+	UV_PROJECT_ENVIRONMENT=.vigil/chat $(UV) sync --frozen --quiet --extra chat
+	.vigil/chat/bin/pytest tests/unit/test_encoders_agree.py
+
 format: setup ## Put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what set-up and the tools made; a local Kafka's data stays
-	rm -rf .venv .vigil/uv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .vigil/uv-* .vigil/chat .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -path ./.git -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 setup: $(STAMP) ## Done by the others when it is needed
