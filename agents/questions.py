@@ -168,7 +168,7 @@ class QuestionsAgent:
         return Ask(
             question.text,
             one.at_ms,
-            self._conversations.what_was(partition, session, one.at_ms),
+            self._conversations.what_was(partition, session, one.at_ms, one.question_id),
             one.claims,
             question.patient_id,
             question.unit_id,

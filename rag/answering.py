@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from rag import reply_text
-from rag.answers import Answer, Outcome, Quote, RuleMatch
+from rag.answers import Answer, Quote, RuleMatch
 from rag.confidence import Confidence
 from rag.documents import Document
 from rag.endpoint import Endpoint
@@ -23,7 +23,7 @@ from rag.extract import Extractor
 from rag.followup import resolve
 from rag.replying import reply_to
 from rag.retriever import Retriever
-from rag.safety import Safety
+from rag.safety import Safety, Verdict
 from rag.tools.claims import Claims, Refusal
 from rag.tools.matching import match
 from rag.tools.registry import Setting, call
@@ -36,6 +36,7 @@ __all__ = ["Answerer", "Ask", "Given"]
 #: Documents that are looked at for an answer.
 _HITS = 10
 _TOO_MANY = "That are many questions in a short time. Please wait a minute and ask again."
+_URGENT = ("emergency", "crisis")
 _UTC = ZoneInfo("UTC")
 _NOBODY = Refusal.because("no_claims")
 
@@ -122,28 +123,44 @@ class Answerer:
         Returns:
             As many answers, in their order.
         """
-        given = [self._by_rule(ask) or self._of_patient(ask) for ask in asks]
+        verdicts = [self._safety.check(ask.text) for ask in asks]
+        given = [
+            _ruled(verdict)
+            if verdict.outcome in _URGENT
+            else self._of_patient(ask)
+            if verdict.outcome is None and ask.allowed
+            else None
+            for ask, verdict in zip(asks, verdicts, strict=True)
+        ]
         rest = [number for number, one in enumerate(given) if one is None]
         if rest:
             # encoding and searching take milliseconds that heartbeats cannot wait for
-            found = await asyncio.to_thread(self._from_evidence, [asks[n] for n in rest])
-            said = (self._said(asks[n], one) for n, one in zip(rest, found, strict=True))
+            looked = await asyncio.to_thread(
+                self._look_up, [asks[n] for n in rest], [verdicts[n] for n in rest]
+            )
+            said = (self._said(asks[n], one) for n, one in zip(rest, looked, strict=True))
             for number, one in zip(rest, await asyncio.gather(*said), strict=True):
                 given[number] = one
         return [one for one in given if one is not None]
 
-    # -- rules
-
-    def _by_rule(self, ask: Ask) -> Given | None:
-        verdict = self._safety.check(ask.text)
-        if verdict.outcome in ("emergency", "crisis") or (verdict.outcome and ask.allowed):
-            return self._ruled(verdict.outcome, verdict.text, verdict.rules)
-        if not ask.allowed:
-            return self._ruled("refused", _TOO_MANY, (RuleMatch("rate/session", "1", 0, 0),))
-        return None
-
-    def _ruled(self, outcome: Outcome, text: str, rules: tuple[RuleMatch, ...]) -> Given:
-        return Given(Answer(outcome, reply_text.with_notes(text, ()), rules=rules))
+    def _look_up(self, asks: Sequence[Ask], verdicts: Sequence[Verdict]) -> list["Given | _Found"]:
+        """Look a second time for what is urgent, then for evidence; takes its time."""
+        vectors = self._retriever.index.encoder.encode([ask.text for ask in asks])
+        second = self._safety.second_look([ask.text for ask in asks], vectors)
+        found: list[Given | _Found | None] = [
+            _ruled(again)
+            if again.outcome in _URGENT
+            else _LIMITED
+            if not ask.allowed
+            else _ruled(verdict)
+            if verdict.outcome is not None
+            else None
+            for ask, verdict, again in zip(asks, verdicts, second, strict=True)
+        ]
+        rest = [number for number, one in enumerate(found) if one is None]
+        for number, one in zip(rest, self._from_evidence([asks[n] for n in rest]), strict=True):
+            found[number] = one
+        return [one for one in found if one is not None]
 
     # -- patients
 
@@ -189,8 +206,10 @@ class Answerer:
 
     # -- evidence
 
-    async def _said(self, ask: Ask, found: "_Found") -> Given:
+    async def _said(self, ask: Ask, found: "Given | _Found") -> Given:
         """Say what was found: in a model's words if there is one, else in quotes."""
+        if isinstance(found, Given):
+            return found
         reply = await reply_to(
             found.resolved,
             found.quotes,
@@ -204,7 +223,9 @@ class Answerer:
         return Given(reply.answer, focus, corpus=self._corpus)
 
     def _from_evidence(self, asks: Sequence[Ask]) -> list["_Found"]:
-        """Answer from documents; takes its time, so it runs in a thread."""
+        """Look for evidence."""
+        if not asks:
+            return []
         resolved = [
             resolve(ask.text, ask.past.focus, "", about=ask.past.about).text for ask in asks
         ]
@@ -231,3 +252,19 @@ class _Found:
     quotes: tuple[Quote, ...]
     documents: Mapping[str, Document]
     sure: float
+
+
+def _ruled(verdict: Verdict) -> Given:
+    """Say what rules have decided."""
+    assert verdict.outcome is not None
+    text = reply_text.with_notes(verdict.text, ())
+    return Given(Answer(verdict.outcome, text, rules=verdict.rules))
+
+
+_LIMITED = Given(
+    Answer(
+        "refused",
+        reply_text.with_notes(_TOO_MANY, ()),
+        rules=(RuleMatch("rate/session", "1", 0, 0),),
+    )
+)

@@ -9,7 +9,6 @@ end in the same history in whatever order they come, unless a late one falls int
 which the conversation had already begun anew.
 """
 
-import hashlib
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ __all__ = [
     "Conversations",
     "Past",
     "Rules",
-    "answer_id",
     "recall",
     "summary_text",
     "take",
@@ -76,17 +74,6 @@ class Past:
     patient: str = ""
     about: About | None = None
     summary: str = ""
-
-
-def answer_id(session: str, question_id: str) -> str:
-    """Id of the answer to a question: the same whoever answers it and how often.
-
-    >>> answer_id("s", "q")
-    '94eb576205a51b4d757ace34f5f8ff7d'
-    """
-    # with its length the session cannot run into the question
-    told = f"{len(session)} {session} {question_id}"
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
 def recall(conversation: Conversation | None, question_id: str) -> bytes | None:

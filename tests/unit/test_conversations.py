@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.ids import answer_id
 from tables.codec import StateError
 from tables.conversation_rows import VERSION, Conversation, Given, Told, Turn, decode, encode
 from tables.conversations import (
     Conversations,
     Past,
     Rules,
-    answer_id,
     recall,
     summary_text,
     take,
