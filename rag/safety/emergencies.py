@@ -87,9 +87,18 @@ class Emergencies:
         Args:
             message: as it was written, in any length.
         """
+        return self.look(message)[0]
+
+    def look(self, message: str) -> tuple[tuple[RuleMatch, ...], bool]:
+        """The same, and whether something matched that what stands around it spoke against.
+
+        Args:
+            message: as it was written, in any length.
+        """
         of = self.read(message)
         found: dict[int, tuple[int, int]] = {}
         figures: list[tuple[int, int]] | None = None
+        against = False
         for (number, kind), pattern in self._index.candidates(of.text):
             if number in found:
                 continue
@@ -99,10 +108,12 @@ class Emergencies:
                 if self._counts(of.text, span, kind, number, figures):
                     found[number] = span
                     break
-        return tuple(
+                against = True
+        matches = tuple(
             RuleMatch(self._rules[number].id, self.version, *of.span(*found[number]))
             for number in sorted(found)
         )
+        return matches, against
 
     def _counts(
         self,
