@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from rag.encoder import Encoder, load_encoder
 from rag.safety.emergencies import Emergencies
-from rag.safety.net import CLASSES, FORMAT, grams, parse
+from rag.safety.net import CLASSES, FORMAT, grams, parse, urgency
 from rag.safety.spelling import Spelling, common_words
 from rag.safety.text import plain
 
@@ -49,8 +49,8 @@ class Options:
         share: of harmless messages that may be found wrongly.
     """
 
-    c: float = 3.0
-    vector: float = 1.5
+    c: float = 5.0
+    vector: float = 1.0
     fewest: int = 3
     questions: float = 0.3
     smallest: float = 0.15
@@ -194,16 +194,16 @@ def _bagged(bags: Sequence[frozenset[str]], place: dict[str, int]) -> csr_matrix
     return csr_matrix((values, (rows, columns)), shape=(len(bags), len(place)))
 
 
-def as_net(coefficients: dict[str, Any], encoder: str, thresholds: Sequence[float]) -> str:
+def as_net(coefficients: dict[str, Any], encoder: str, threshold: float) -> str:
     """The file of coefficients.
 
     Args:
         coefficients: see `fitted`.
         encoder: version of the one that made the vectors.
-        thresholds: one of each class.
+        threshold: see `threshold_for`.
     """
     head = {"format": FORMAT, "version": "net-1", "classes": CLASSES, "encoder": encoder}
-    given = head | coefficients | {"thresholds": [round(each, 3) for each in thresholds]}
+    given = head | coefficients | {"threshold": round(threshold, 3)}
     return json.dumps(given, ensure_ascii=True, separators=(",", ":")).replace('],"', '],\n"') + "\n"
 
 
@@ -213,7 +213,7 @@ def cross_validated(messages: Messages, options: Options) -> _Floats:
     scores = np.zeros((len(messages.texts), len(CLASSES)))
     for fold in sorted(set(folds)):
         held = folds == fold
-        net = parse(as_net(fitted(_some(messages, ~held), options), "", (0.0, 0.0)))
+        net = parse(as_net(fitted(_some(messages, ~held), options), "", 0.0))
         part = _some(messages, held)
         scores[held] = net.scores(part.texts, part.vectors, part.against.tolist())
     return scores
@@ -240,8 +240,12 @@ def _some(messages: Messages, which: NDArray[np.bool_]) -> Messages:
     )
 
 
-def thresholds_for(messages: Messages, scores: _Floats, share: float) -> tuple[float, float]:
-    """Thresholds that catch the most messages, with a share of the harmless at most found wrongly.
+def threshold_for(
+    messages: Messages, scores: _Floats, share: float
+) -> tuple[float, float]:
+    """What is added to the score of a crisis, and the threshold of both.
+
+    They catch the most messages while of the harmless at most a share is found wrongly.
 
     Args:
         messages: that the scores are of; the corpus's questions do not count.
@@ -249,21 +253,16 @@ def thresholds_for(messages: Messages, scores: _Floats, share: float) -> tuple[f
         share: of all harmless messages.
     """
     counted = messages.sets != "questions"
+    harmless = messages.kinds == _NONE
     passed = counted & ~messages.found
-    harmless, urgent = (
-        scores[passed & (messages.kinds == _NONE)],
-        scores[passed & (messages.kinds != _NONE)],
-    )
-    allowed = int(share * (counted & (messages.kinds == _NONE)).sum())
-    candidates = [np.sort(harmless[:, column])[::-1][: allowed + 1] for column in (0, 1)]
-    best, chosen = -1, (float("inf"), float("inf"))
-    for first in candidates[0]:
-        for second in candidates[1]:
-            limit = np.array([first, second])
-            if (harmless > limit).any(axis=1).sum() <= allowed:
-                caught = int((urgent > limit).any(axis=1).sum())
-                if caught > best:
-                    best, chosen = caught, (float(first), float(second))
+    allowed = int(share * (counted & harmless).sum())
+    best, chosen = -1, (0.0, float("inf"))
+    for added in np.arange(0, 2.01, 0.1):
+        level = urgency(scores + [0, added])
+        limit = float(np.sort(level[passed & harmless])[::-1][allowed])
+        caught = int((level[passed & ~harmless] > limit).sum())
+        if caught > best:
+            best, chosen = caught, (float(added), limit)
     return chosen
 
 
@@ -301,17 +300,20 @@ def main(questions: Path | None, count: int, out: Path | None, held_out: bool) -
     rows = read_sets() + (read_questions(questions, count) if questions else [])
     messages = Messages.of(rows, rules, encoder)
     scores = cross_validated(messages, options)
-    limits = thresholds_for(messages, scores, options.share)
+    added, limit = threshold_for(messages, scores, options.share)
     _table("rules", messages, messages.found)
-    _table("rules and net, cross-validated", messages, messages.found | (scores > limits).any(axis=1))
-    text = as_net(fitted(messages, options), encoder.version, limits)
+    above = urgency(scores + [0, added]) > limit
+    _table("rules and net, cross-validated", messages, messages.found | above)
+    coefficients = fitted(messages, options)
+    coefficients["bias"][CLASSES.index("crisis")] += added
+    text = as_net(coefficients, encoder.version, limit)
     net = parse(text)
-    click.echo(f"{len(net.words)} words and pairs, {len(text)} bytes, thresholds {limits}")
+    click.echo(f"{len(net.words)} words and pairs, {len(text)} bytes, threshold {limit:.3f}")
     if held_out:
         new = Messages.of(read_sets(held_out=True), rules, encoder)
-        above = net.scores(new.texts, new.vectors, new.against.tolist()) > net.thresholds
+        above = urgency(net.scores(new.texts, new.vectors, new.against.tolist())) > net.threshold
         _table("held out, rules", new, new.found)
-        _table("held out, rules and net", new, new.found | above.any(axis=1))
+        _table("held out, rules and net", new, new.found | above)
     if out:
         out.write_text(text, encoding="utf-8")
 

@@ -21,7 +21,7 @@ from rag.encoder import DIMENSIONS
 from rag.safety.spelling import Spelling, common_words
 from rag.safety.text import plain
 
-__all__ = ["CLASSES", "FORMAT", "Net", "NetError", "Urgent", "grams", "parse", "shipped"]
+__all__ = ["CLASSES", "FORMAT", "Net", "NetError", "Urgent", "grams", "parse", "shipped", "urgency"]
 
 Urgent = Literal["emergency", "crisis"]
 
@@ -45,6 +45,22 @@ def grams(text: str) -> frozenset[str]:
     return frozenset(words) | {f"{a} {b}" for a, b in zip(words, words[1:], strict=False)}
 
 
+def urgency(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One number of both scores: a little of each counts as much as more of one.
+
+    Somebody who walks into the sea is near both an emergency and a crisis. The larger score would
+    miss that, so it is the logarithm of the squared sum of the roots of both odds.
+
+    Args:
+        scores: shape [n, 2].
+
+    Returns:
+        Shape [n].
+    """
+    halved: NDArray[np.float32] = 2 * np.logaddexp(scores[:, 0] / 2, scores[:, 1] / 2)
+    return halved
+
+
 @dataclass(frozen=True, eq=False)
 class Net:
     """The fitted functions.
@@ -56,7 +72,7 @@ class Net:
         words: weights of words and pairs, float32, shape [2] each.
         against: weights where a rule matched and what stood around it spoke against it, shape [2].
         bias: shape [2].
-        thresholds: a score above is urgent, shape [2].
+        threshold: urgent is what is above in `urgency`.
     """
 
     version: str
@@ -65,7 +81,7 @@ class Net:
     words: Mapping[str, NDArray[np.float32]]
     against: NDArray[np.float32]
     bias: NDArray[np.float32]
-    thresholds: NDArray[np.float32]
+    threshold: float
     _spelling: Spelling = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -78,10 +94,10 @@ class Net:
             self.vector.shape == (len(CLASSES), DIMENSIONS),
             all(
                 each.shape == (len(CLASSES),)
-                for each in (*self.words.values(), self.against, self.bias, self.thresholds)
+                for each in (*self.words.values(), self.against, self.bias)
             ),
         ]
-        numbers = (self.vector, *self.words.values(), self.against, self.bias, self.thresholds)
+        numbers = (self.vector, *self.words.values(), self.against, self.bias, self.threshold)
         if not all(shapes) or not all(np.isfinite(each).all() for each in numbers):
             raise NetError(
                 f"safety net: {DIMENSIONS} finite weights of the vector and one of each word needed "
@@ -97,7 +113,7 @@ class Net:
     def scores(
         self, messages: Sequence[str], vectors: NDArray[np.float32], against: Sequence[bool]
     ) -> NDArray[np.float32]:
-        """How urgent messages are: above 0 more likely than not.
+        """How near messages are to an emergency and to a crisis: above 0 more likely than not.
 
         Args:
             messages: as they were written.
@@ -138,8 +154,12 @@ class Net:
         Raises:
             ValueError: see `scores`.
         """
-        above = self.scores(messages, vectors, against) - self.thresholds
-        return [CLASSES[int(row.argmax())] if row.max() > 0 else None for row in above]
+        scores = self.scores(messages, vectors, against)
+        above = urgency(scores) > self.threshold
+        return [
+            CLASSES[int(row.argmax())] if is_urgent else None
+            for row, is_urgent in zip(scores, above, strict=True)
+        ]
 
 
 @lru_cache(maxsize=1)
@@ -171,7 +191,9 @@ def parse(text: str) -> Net:
             str(given["encoder"]),
             np.array(given["vector"], np.float32),
             {gram: np.array(each, np.float32) for gram, each in given["words"].items()},
-            *(np.array(given[name], np.float32) for name in ("against", "bias", "thresholds")),
+            np.array(given["against"], np.float32),
+            np.array(given["bias"], np.float32),
+            float(given["threshold"]),
         )
     except NetError:
         raise
