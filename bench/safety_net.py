@@ -18,7 +18,7 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, hstack, vstack
+from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import LogisticRegression
 
 from rag.encoder import Encoder, load_encoder
@@ -27,13 +27,21 @@ from rag.safety.net import CLASSES, FORMAT, grams, parse, urgency
 from rag.safety.spelling import Spelling, common_words
 from rag.safety.text import plain
 
-__all__ = ["Messages", "Options", "cross_validated", "fitted", "main", "read_questions", "read_sets"]
+__all__ = [
+    "Messages",
+    "Options",
+    "cross_validated",
+    "fitted",
+    "main",
+    "read_questions",
+    "read_sets",
+]
 
 SETS = Path(__file__).parents[1] / "tests" / "data" / "safety"
 _HELD_OUT = "held_out"
 _NONE = "none"
 
-_Floats = NDArray[np.float64]
+_Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +212,15 @@ def as_net(coefficients: dict[str, Any], encoder: str, threshold: float) -> str:
     """
     head = {"format": FORMAT, "version": "net-1", "classes": CLASSES, "encoder": encoder}
     given = head | coefficients | {"threshold": round(threshold, 3)}
-    return json.dumps(given, ensure_ascii=True, separators=(",", ":")).replace('],"', '],\n"') + "\n"
+    return (
+        json.dumps(given, ensure_ascii=True, separators=(",", ":")).replace('],"', '],\n"') + "\n"
+    )
 
 
 def cross_validated(messages: Messages, options: Options) -> _Floats:
     """Scores of each message by a net that saw nothing of its set, shape [n, 2]."""
     folds = _folds(messages.sets)
-    scores = np.zeros((len(messages.texts), len(CLASSES)))
+    scores = np.zeros((len(messages.texts), len(CLASSES)), np.float32)
     for fold in sorted(set(folds)):
         held = folds == fold
         net = parse(as_net(fitted(_some(messages, ~held), options), "", 0.0))
@@ -240,9 +250,7 @@ def _some(messages: Messages, which: NDArray[np.bool_]) -> Messages:
     )
 
 
-def threshold_for(
-    messages: Messages, scores: _Floats, share: float
-) -> tuple[float, float]:
+def threshold_for(messages: Messages, scores: _Floats, share: float) -> tuple[float, float]:
     """What is added to the score of a crisis, and the threshold of both.
 
     They catch the most messages while of the harmless at most a share is found wrongly.
@@ -258,7 +266,7 @@ def threshold_for(
     allowed = int(share * (counted & harmless).sum())
     best, chosen = -1, (0.0, float("inf"))
     for added in np.arange(0, 2.01, 0.1):
-        level = urgency(scores + [0, added])
+        level = urgency(scores + np.array([0, added], np.float32))
         limit = float(np.sort(level[passed & harmless])[::-1][allowed])
         caught = int((level[passed & ~harmless] > limit).sum())
         if caught > best:
@@ -286,7 +294,9 @@ def shares(messages: Messages, urgent: NDArray[np.bool_]) -> dict[str, dict[str,
 def _table(title: str, messages: Messages, urgent: NDArray[np.bool_]) -> None:
     click.echo(title)
     for name, row in shares(messages, urgent).items():
-        click.echo(f"  {name:<18}" + "  ".join(f"{kind} {share:.4f}" for kind, share in row.items()))
+        click.echo(
+            f"  {name:<18}" + "  ".join(f"{kind} {share:.4f}" for kind, share in row.items())
+        )
 
 
 @click.command()
@@ -302,7 +312,7 @@ def main(questions: Path | None, count: int, out: Path | None, held_out: bool) -
     scores = cross_validated(messages, options)
     added, limit = threshold_for(messages, scores, options.share)
     _table("rules", messages, messages.found)
-    above = urgency(scores + [0, added]) > limit
+    above = urgency(scores + np.array([0, added], np.float32)) > limit
     _table("rules and net, cross-validated", messages, messages.found | above)
     coefficients = fitted(messages, options)
     coefficients["bias"][CLASSES.index("crisis")] += added

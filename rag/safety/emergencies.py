@@ -65,7 +65,6 @@ class Emergencies:
         content, source = read(RuleFile, "emergencies.yaml", rules)
         lexicon = Lexicon(content.classes)
         conditions = [each for rule in content.rules for each in rule.condition]
-        self._context = Context.load(content.classes, conditions, context)
         self.version = content.version
         self._rules = content.rules
         self._index = Index(
@@ -74,6 +73,8 @@ class Emergencies:
             for kind in _KINDS
             for pattern in compiled(getattr(rule, kind), lexicon, source, ("rules", number, kind))
         )
+        # after the rules: what is wrong with a class is told where the class stands
+        self._context = Context.load(content.classes, conditions, context)
         words = self._index.words | self._context.words
         self._spelling = Spelling(words, common_words())
 

@@ -98,16 +98,17 @@ class Safety:
             )
         return Verdict(None)
 
-    def second_look(
-        self, messages: Sequence[str], vectors: NDArray[np.float32]
-    ) -> list[Verdict]:
+    def second_look(self, messages: Sequence[str], vectors: NDArray[np.float32]) -> list[Verdict]:
         """What the net says of messages that `check` let pass; it only adds to the rules.
 
-        A message in which `check` finds something gets that verdict again.
+        A message in which `check` finds an emergency or a crisis gets that verdict again.
 
         Args:
             messages: as they were written, not shortened.
             vectors: of the whole messages, as `rag.encoder.Encoder` makes them, shape [n, 384].
+
+        Returns:
+            One for each message, in their order.
 
         Raises:
             ValueError: there is not one vector a message.
@@ -115,10 +116,10 @@ class Safety:
         against = [self._emergencies.look(message)[1] for message in messages]
         found = self._net.find(messages, vectors, against)
         return [
-            self._added(message, urgent) for message, urgent in zip(messages, found, strict=True)
+            self._with(message, urgent) for message, urgent in zip(messages, found, strict=True)
         ]
 
-    def _added(self, message: str, urgent: Urgent | None) -> Verdict:
+    def _with(self, message: str, urgent: Urgent | None) -> Verdict:
         verdict = self.check(message)
         if urgent is None or verdict.outcome in ("emergency", "crisis"):
             return verdict

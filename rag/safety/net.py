@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -42,7 +43,7 @@ def grams(text: str) -> frozenset[str]:
     ['.', 'no', 'no pain', 'pain', 'pain .']
     """
     words = text.split()
-    return frozenset(words) | {f"{a} {b}" for a, b in zip(words, words[1:], strict=False)}
+    return frozenset(words) | {f"{a} {b}" for a, b in pairwise(words)}
 
 
 def urgency(scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -90,18 +91,14 @@ class Net:
         Raises:
             NetError: coefficients are missing, or no numbers.
         """
-        shapes = [
-            self.vector.shape == (len(CLASSES), DIMENSIONS),
-            all(
-                each.shape == (len(CLASSES),)
-                for each in (*self.words.values(), self.against, self.bias)
-            ),
-        ]
-        numbers = (self.vector, *self.words.values(), self.against, self.bias, self.threshold)
-        if not all(shapes) or not all(np.isfinite(each).all() for each in numbers):
+        pairs = (*self.words.values(), self.against, self.bias)
+        whole = self.vector.shape == (len(CLASSES), DIMENSIONS) and all(
+            each.shape == (len(CLASSES),) for each in pairs
+        )
+        if not whole or not all(np.isfinite(each).all() for each in (self.vector, *pairs)):
             raise NetError(
-                f"safety net: {DIMENSIONS} finite weights of the vector and one of each word needed "
-                f"for each of {', '.join(CLASSES)}: {_AGAIN}"
+                f"safety net: {DIMENSIONS} finite weights of the vector and one of each word "
+                f"needed for each of {', '.join(CLASSES)}: {_AGAIN}"
             )
         known = {word for gram in self.words for word in gram.split()}
         object.__setattr__(self, "_spelling", Spelling(known, common_words()))
@@ -198,4 +195,6 @@ def parse(text: str) -> Net:
     except NetError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise NetError(f"safety net: the coefficients cannot be read ({error!r}): {_AGAIN}") from None
+        raise NetError(
+            f"safety net: the coefficients cannot be read ({error!r}): {_AGAIN}"
+        ) from None
