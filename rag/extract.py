@@ -10,6 +10,7 @@ relevance; Carbonell & Goldstein 1998). Whole sentences only, so every quote sta
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,28 @@ from rag.asked import content_words, name_words, question_types
 from rag.documents import Document, Hit
 from rag.sentence_scores import SPENT, relevance, repeated
 
-__all__ = ["Encode", "Extractor", "Limits", "Sentences"]
+__all__ = ["Encode", "Extractor", "Flagged", "Limits", "Sentences", "Span"]
 
 #: Splits a text into sentences: offsets of each, in order.
 Sentences = Callable[[str], Sequence[tuple[int, int]]]
 #: Texts to unit vectors, shape [n, 384].
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+class Span(Protocol):
+    """A place in a text; `rag.safety.injection.Flag` is one."""
+
+    @property
+    def start(self) -> int:
+        """Offset of its first character."""
+
+    @property
+    def end(self) -> int:
+        """Offset after its last."""
+
+
+#: Finds what may not be quoted in a text, `rag.safety.injection.flag`.
+Flagged = Callable[[str], Sequence[Span]]
 
 # What stands before a sentence and is no part of it: a bullet, a label of the source.
 _LEAD_IN = re.compile(r"(?:\s|[-*\u2022\u00b7\u2013]\s|summary\s*:)+", re.IGNORECASE)
@@ -108,12 +125,18 @@ class Extractor:
         sentences: splits a document's text.
         encode: for similarity; None: words alone decide. It is called once a batch.
         limits: how much is quoted.
+        flagged: finds what may not be quoted; a sentence with any of it is left out.
+            None: everything may be.
     """
 
     def __init__(
-        self, sentences: Sentences, encode: Encode | None = None, limits: Limits | None = None
+        self,
+        sentences: Sentences,
+        encode: Encode | None = None,
+        limits: Limits | None = None,
+        flagged: Flagged | None = None,
     ) -> None:
-        self._sentences, self._encode = sentences, encode
+        self._sentences, self._encode, self._flagged = sentences, encode, flagged
         self._limits = limits or Limits()
 
     def quotes(self, asked: Sequence[tuple[str, Sequence[Hit]]]) -> list[tuple[Quote, ...]]:
@@ -146,6 +169,8 @@ class Extractor:
         found: list[_Sentence] = []
         for rank, hit in enumerate(self._documents(question, hits)):
             document = hit.document
+            # of the whole text: what is flagged may begin in one sentence and end in the next
+            barred = self._flagged(document.text) if self._flagged else ()
             for number, (start, end) in enumerate(self._sentences(document.text)):
                 if number >= self._limits.sentences and not (
                     start < hit.chunk.end and hit.chunk.start < end
@@ -155,6 +180,8 @@ class Extractor:
                 start = lead.end() if lead else start
                 end = start + len(document.text[start:end].rstrip())
                 text = document.text[start:end]
+                if any(each.start < end and start < each.end for each in barred):
+                    continue
                 if self._quotable(text):
                     own = tuple(content_words(text))
                     found.append(_Sentence(document, rank, number, start, end, own))

@@ -65,7 +65,6 @@ class Emergencies:
         content, source = read(RuleFile, "emergencies.yaml", rules)
         lexicon = Lexicon(content.classes)
         conditions = [each for rule in content.rules for each in rule.condition]
-        self._context = Context.load(content.classes, conditions, context)
         self.version = content.version
         self._rules = content.rules
         self._index = Index(
@@ -74,6 +73,8 @@ class Emergencies:
             for kind in _KINDS
             for pattern in compiled(getattr(rule, kind), lexicon, source, ("rules", number, kind))
         )
+        # after the rules: what is wrong with a class is told where the class stands
+        self._context = Context.load(content.classes, conditions, context)
         words = self._index.words | self._context.words
         self._spelling = Spelling(words, common_words())
 
@@ -87,9 +88,18 @@ class Emergencies:
         Args:
             message: as it was written, in any length.
         """
+        return self.look(message)[0]
+
+    def look(self, message: str) -> tuple[tuple[RuleMatch, ...], bool]:
+        """The same, and whether something matched that what stands around it spoke against.
+
+        Args:
+            message: as it was written, in any length.
+        """
         of = self.read(message)
         found: dict[int, tuple[int, int]] = {}
         figures: list[tuple[int, int]] | None = None
+        against = False
         for (number, kind), pattern in self._index.candidates(of.text):
             if number in found:
                 continue
@@ -99,10 +109,12 @@ class Emergencies:
                 if self._counts(of.text, span, kind, number, figures):
                     found[number] = span
                     break
-        return tuple(
+                against = True
+        matches = tuple(
             RuleMatch(self._rules[number].id, self.version, *of.span(*found[number]))
             for number in sorted(found)
         )
+        return matches, against
 
     def _counts(
         self,
