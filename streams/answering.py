@@ -5,6 +5,7 @@ The worker and the commands make the same of it.
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from config.policy import load_policy
@@ -30,6 +31,9 @@ from rag.tools.scene import Ward
 __all__ = ["Evidence", "answerer", "evidence", "unseen"]
 
 log = logging.getLogger(__name__)
+
+#: Documents whose passages are kept: the same ones are found again and again.
+_CUT = 4_096
 
 
 class Evidence:
@@ -75,7 +79,7 @@ def evidence(settings: Settings, progress: Callable[[int, int], None] | None = N
         index = build_index(
             corpus.folder, corpus.documents, encoder, dense=dense, progress=progress
         )
-    found = Evidence(Retriever(index, chunks=chunk_document), encoder, corpus)
+    found = Evidence(Retriever(index, chunks=lru_cache(_CUT)(chunk_document)), encoder, corpus)
     log.info("%d documents to answer from, %s", len(index), found.version)
     return found
 
