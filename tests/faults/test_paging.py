@@ -23,8 +23,7 @@ from bench.simulators.twilio import (
 )
 from streams.kafka import LocalKafka
 
-#: Minutes each; and not all of them have passed since the pager's rules were last changed: see
-#: docs/design.md, "Not done, and known".
+#: Four minutes together: `make test` has to keep within its time.
 pytestmark = pytest.mark.soak
 
 Begin = Callable[..., Awaitable[PageTrial]]
