@@ -345,13 +345,13 @@ class Settings(BaseSettings):
                 "VIGIL_CHAT_ENDPOINT must begin with https:// (or be on this machine) and have "
                 "neither a query nor a fragment"
             )
-        if self.qdrant_api_key and self.qdrant_url and not _is_private(self.qdrant_url):
-            # a name without a dot is a service of the same private network
-            if "." in (urlsplit(self.qdrant_url).hostname or "."):
-                raise ValueError(
-                    "VIGIL_QDRANT_API_KEY would be sent in clear: VIGIL_QDRANT_URL must begin with "
-                    "https:// (or be on this machine, or a service's name without a dot)"
-                )
+        # a name without a dot is a service of the same private network
+        host = urlsplit(self.qdrant_url or "").hostname or "."
+        if self.qdrant_api_key and "." in host and not _is_private(self.qdrant_url or ""):
+            raise ValueError(
+                "VIGIL_QDRANT_API_KEY would be sent in clear: VIGIL_QDRANT_URL must begin with "
+                "https:// (or be on this machine, or a service's name without a dot)"
+            )
         return self
 
     @property

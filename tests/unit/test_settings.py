@@ -259,3 +259,25 @@ def test_a_setting_that_is_empty_in_the_environment_is_not_set(
     chosen = Settings()
     assert (chosen.twilio_auth_token, chosen.public_url) == (None, None)
     assert (chosen.smtp_port, chosen.alert_link) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"chat_endpoint": "https://x.example/v1"}, "VIGIL_CHAT_ENDPOINT_MODEL"),
+        ({"chat_endpoint_key": "k"}, "VIGIL_CHAT_ENDPOINT"),
+        ({"chat_endpoint": "http://x.example/v1", "chat_endpoint_model": "m"}, "https://"),
+        ({"qdrant_api_key": "k"}, "VIGIL_QDRANT_URL"),
+        ({"qdrant_api_key": "k", "qdrant_url": "http://q.example.org:6333"}, "in clear"),
+    ],
+)
+def test_what_answers_need_is_complete_and_nothing_secret_goes_in_clear(
+    given: dict[str, str], told: str
+) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Settings(**given)
+
+
+@pytest.mark.parametrize("url", ["http://qdrant:6333", "http://127.0.0.1:6333", "https://q.example"])
+def test_a_key_may_go_to_a_service_of_the_same_network(url: str) -> None:
+    assert Settings(qdrant_api_key="k", qdrant_url=url).qdrant_url == url
