@@ -278,6 +278,8 @@ def test_what_answers_need_is_complete_and_nothing_secret_goes_in_clear(
         Settings(**given)
 
 
-@pytest.mark.parametrize("url", ["http://qdrant:6333", "http://127.0.0.1:6333", "https://q.example"])
+@pytest.mark.parametrize(
+    "url", ["http://qdrant:6333", "http://127.0.0.1:6333", "https://q.example"]
+)
 def test_a_key_may_go_to_a_service_of_the_same_network(url: str) -> None:
     assert Settings(qdrant_api_key="k", qdrant_url=url).qdrant_url == url
