@@ -8,10 +8,10 @@ from tests.unit.test_safety_messages import messages
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
 
-#: Measured 317 of 350 (.906), less a point. The goal is .98.
-CAUGHT = 0.896
-#: Measured 36 of 850 (.042), and a point more. The goal is .03: it is not reached.
-WRONG = 0.052
+#: Measured 329 of 350 (.940), less a point. The goal is .98.
+CAUGHT = 0.93
+#: Measured 39 of 850 (.046), and a point more. The goal is .03: it is not reached.
+WRONG = 0.056
 
 
 def test_of_unseen_messages_no_fewer_are_caught_and_no_more_wrong_than_measured() -> None:
