@@ -10,6 +10,7 @@ topic, and the agent only says, once, what cannot be used.
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from agents.work import Work, dead_letter, each, reason, settle
@@ -87,31 +88,41 @@ class DocumentsAgent:
     async def _check(self, event: Any) -> None:
         batch: Batch = event.value
         outbox = Outbox(self._app.batch_producer)
-        for record in batch.records:
-            try:
-                document_of(record)
-            except ValueError as error:
-                dead_letter(self._app, self._topics, outbox, record, reason(error))
+        # long texts take their time
+        for record, error in await asyncio.to_thread(_unusable, batch.records):
+            dead_letter(self._app, self._topics, outbox, record, error)
         acks = await outbox.hand_over()
         self._app.add_future(settle(self._app, acks, Work(event)))
         report_lag(self._app, batch.tp, batch.end)
 
     async def _index(self, records: Sequence[Any]) -> None:
-        changed: dict[str, Document | None] = {}
-        for record in records:
-            try:
-                name, document = document_of(record)
-            except ValueError:
-                continue  # whoever has the partition says so
-            changed[name] = document
-        put = [document for document in changed.values() if document is not None]
-        gone = [name for name, document in changed.items() if document is None]
         # encoding takes its time: questions are answered meanwhile
-        await asyncio.to_thread(self._change, put, gone)
+        await asyncio.to_thread(self._change, records)
         metrics.documents.set(len(self._documents))
 
-    def _change(self, put: list[Document], gone: list[str]) -> None:
+    def _change(self, records: Sequence[Any]) -> None:
+        changed: dict[str, Document | None] = {}
+        for record in records:
+            # whoever has the partition says what is wrong with it
+            with suppress(ValueError):
+                name, document = document_of(record)
+                changed[name] = document
+        put = [
+            document
+            for name, document in changed.items()
+            if document is not None and self._documents.get(name) != document
+        ]
         if put:
             self._documents.upsert(put)
-        if gone:
-            self._documents.remove(gone)
+        self._documents.remove([name for name, document in changed.items() if document is None])
+
+
+def _unusable(records: Sequence[Any]) -> list[tuple[Any, str]]:
+    """Records that are no documents, and why."""
+    found = []
+    for record in records:
+        try:
+            document_of(record)
+        except ValueError as error:
+            found.append((record, reason(error)))
+    return found

@@ -23,7 +23,7 @@ from rag.answers import Quote, RuleMatch
 from rag.safety.rate import Bucket, RateLimit
 from rag.tools.claims import Claims, Refusal, read_claims
 from streams.application import VigilApp, report_lag
-from streams.audit import Chain, newest, of_answer
+from streams.audit import Chain, newest, of_answer, sha256_of
 from streams.chat_events import ChatAnswer, ChatAuditEntry, Citation, Question, SafetyRule
 from streams.ids import answer_id, question_id
 from streams.intake import record_bytes
@@ -42,16 +42,26 @@ log = logging.getLogger(__name__)
 
 #: Bytes of a question with its headers; a text of 8,000 characters is less, however it is encoded.
 _MOST_BYTES = 64 * 1024
+#: 1971 and 2200, as of every event's times.
+_FIRST_MS, _LAST_MS = 31_536_000_000, 7_258_118_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """A question as it was read."""
 
+    record: Any
     question: Question
     question_id: str
     at_ms: int
     claims: Claims | Refusal
+
+    @property
+    def known_as(self) -> str:
+        """What its answer is remembered under: another text or another person is not this one."""
+        by = self.claims.sub if isinstance(self.claims, Claims) else ""
+        told = f"{len(by)} {by} {self.question.patient_id} {self.question.text}"
+        return f"{self.question_id}/{sha256_of(told.encode())[:16]}"
 
 
 class QuestionsAgent:
@@ -81,6 +91,7 @@ class QuestionsAgent:
         self._buckets: dict[str, Bucket] = {}
         key = app.settings.claims_key
         self._claims_key = None if key is None else key.get_secret_value().encode()
+        self._tolerance_ms = round(app.settings.future_tolerance_s * 1000)
         self._assignment = -1
         self._chains: dict[int, Chain] = {}
 
@@ -91,21 +102,26 @@ class QuestionsAgent:
     async def _take(self, event: Any) -> None:
         batch: Batch = event.value
         partition = batch.tp.partition
+        outbox = Outbox(self._app.batch_producer)  # of this assignment: what is too late is refused
         await self._resume(partition)
-        outbox = Outbox(self._app.batch_producer)
         asked: list[_Asked] = []
         for record in batch.records:
             try:
                 asked.append(self._read(record))
             except ValueError as error:
                 dead_letter(self._app, self._topics, outbox, record, reason(error))
-        writes: dict[bytes, bytes | None] = {}
-        for wave in _waves(asked):
-            await self._answer(partition, wave, outbox, writes)
         newest_ms = max((one.at_ms for one in asked), default=0)
+        writes: dict[bytes, bytes | None] = {}
         for session in self._conversations.prune(partition, newest_ms):
-            writes.setdefault(session.encode(), None)
+            writes[session.encode()] = None
             self._buckets.pop(session, None)
+        for wave in _waves(asked):
+            if batch.stale:
+                return  # whoever has the partition now answers
+            for one, why in await self._answer(partition, wave, outbox, writes):
+                dead_letter(self._app, self._topics, outbox, one.record, why)
+        if batch.stale:
+            return
         self._table.store(partition, list(writes.items()), outbox)
         acks = await outbox.hand_over()
         self._app.add_future(settle(self._app, acks, Work(event), self._table))
@@ -118,11 +134,19 @@ class QuestionsAgent:
         if record.key != question.session_id.encode():
             # conversations are kept beside their questions
             raise ValueError("the record's key is not its session_id: produce it under that key")
+        produced_ms = record.timestamp
+        at_ms = produced_ms
+        if question.asked_at is not None:
+            # a clock that is fast would end the conversations of everybody else
+            at_ms = min(to_ms(question.asked_at), produced_ms + self._tolerance_ms)
+        if not _FIRST_MS <= at_ms < _LAST_MS:
+            raise ValueError("its time is not between 1971 and 2199")
         return _Asked(
+            record,
             question,
             question.question_id
-            or question_id(record.topic, record.partition, record.offset, record.timestamp),
-            record.timestamp if question.asked_at is None else to_ms(question.asked_at),
+            or question_id(record.topic, record.partition, record.offset, produced_ms),
+            at_ms,
             read_claims(record.headers, key=self._claims_key, now_s=now_ms() / 1000),
         )
 
@@ -132,24 +156,24 @@ class QuestionsAgent:
         wave: Sequence[_Asked],
         outbox: Outbox,
         writes: dict[bytes, bytes | None],
-    ) -> None:
-        """Answer questions of different conversations."""
+    ) -> list[tuple[_Asked, str]]:
+        """Answer questions of different conversations; return those that cannot be, and why."""
         began = monotonic()
         new: list[_Asked] = []
         for one in wave:
             session = one.question.session_id
-            known = self._conversations.recall(partition, session, one.question_id)
+            known = self._conversations.recall(partition, session, one.known_as)
             if known is None:
                 new.append(one)
             else:
                 self._tell(partition, one, known, outbox)
-        given = await self._answerer.answer([self._ask(partition, one) for one in new])
-        for one, found in zip(new, given, strict=True):
+        failed: list[tuple[_Asked, str]] = []
+        for one, found in await self._given(partition, new, failed):
             session = one.question.session_id
             value = _wire(one, found).model_dump_json().encode()
             turn = Turn(
                 one.at_ms,
-                one.question_id,
+                one.known_as,
                 one.question.text,
                 found.answer.outcome,
                 found.focus,
@@ -160,15 +184,33 @@ class QuestionsAgent:
             metrics.answers.labels(found.answer.outcome).inc()
         if new:
             metrics.answering.observe((monotonic() - began) / len(new))
+        return failed
+
+    async def _given(
+        self, partition: int, new: Sequence[_Asked], failed: list[tuple[_Asked, str]]
+    ) -> list[tuple[_Asked, Given]]:
+        """Answer; where that fails, one by one, so that one question does not cost the others."""
+        asks = [self._ask(partition, one) for one in new]
+        try:
+            return list(zip(new, await self._answerer.answer(asks), strict=True))
+        except Exception as error:
+            log.error("a batch of questions failed (%s): one by one", type(error).__name__)
+        given: list[tuple[_Asked, Given]] = []
+        for one, ask in zip(new, asks, strict=True):
+            try:
+                given += [(one, found) for found in await self._answerer.answer([ask])]
+            except Exception as error:
+                failed.append((one, f"it cannot be answered: {type(error).__name__}"))
+        return given
 
     def _ask(self, partition: int, one: _Asked) -> Ask:
         question, session = one.question, one.question.session_id
-        allowed, bucket = self._limit.take(self._buckets.get(session), one.at_ms)
+        allowed, bucket = self._limit.take(self._buckets.get(session), one.record.timestamp)
         self._buckets[session] = bucket
         return Ask(
             question.text,
             one.at_ms,
-            self._conversations.what_was(partition, session, one.at_ms, one.question_id),
+            self._conversations.what_was(partition, session, one.at_ms, one.known_as),
             one.claims,
             question.patient_id,
             question.unit_id,
@@ -221,7 +263,7 @@ def _waves(asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:
 def _wire(one: _Asked, found: Given) -> ChatAnswer:
     answer = found.answer
     return ChatAnswer(
-        answer_id=answer_id(one.question.session_id, one.question_id),
+        answer_id=answer_id(one.question.session_id, one.known_as),
         question_id=one.question_id,
         session_id=one.question.session_id,
         outcome=answer.outcome,

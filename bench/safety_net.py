@@ -57,11 +57,11 @@ class Options:
         share: of harmless messages that may be found wrongly.
     """
 
-    c: float = 5.0
-    vector: float = 1.0
+    c: float = 0.4
+    vector: float = 2.0
     fewest: int = 3
     questions: float = 0.3
-    smallest: float = 0.15
+    smallest: float = 0.03
     share: float = 0.015
 
 
@@ -198,7 +198,7 @@ def _bagged(bags: Sequence[frozenset[str]], place: dict[str, int]) -> csr_matrix
         known = [place[gram] for gram in bag if gram in place]
         rows += [row] * len(known)
         columns += known
-        values += [1 / np.sqrt(len(known))] * len(known)
+        values += [1.0] * len(known)
     return csr_matrix((values, (rows, columns)), shape=(len(bags), len(place)))
 
 

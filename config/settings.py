@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import Field, FilePath, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -335,6 +336,15 @@ class Settings(BaseSettings):
     def _answers_complete(self) -> "Settings":
         if bool(self.chat_endpoint) != bool(self.chat_endpoint_model):
             raise ValueError("VIGIL_CHAT_ENDPOINT and VIGIL_CHAT_ENDPOINT_MODEL go together")
+        if self.time_zone not in available_timezones():
+            raise ValueError(
+                f"VIGIL_TIME_ZONE={self.time_zone} is no time zone: write Europe/Vienna, or UTC"
+            )
+        if self.chat_endpoint and 2 * self.chat_endpoint_timeout_s >= self.liveness_s:
+            raise ValueError(
+                "VIGIL_LIVENESS_S must be more than twice VIGIL_CHAT_ENDPOINT_TIMEOUT_S: a worker "
+                "that waits for an endpoint would be taken for dead"
+            )
         if self.chat_endpoint_key and not self.chat_endpoint:
             raise ValueError("VIGIL_CHAT_ENDPOINT_KEY without an endpoint: set VIGIL_CHAT_ENDPOINT")
         if self.qdrant_api_key and not self.qdrant_url:

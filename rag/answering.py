@@ -10,8 +10,10 @@ with an endpoint      → the model's words, as far as each sentence cites a quo
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 from rag import reply_text
@@ -33,9 +35,15 @@ from tables.conversations import Past
 
 __all__ = ["Answerer", "Ask", "Given"]
 
+log = logging.getLogger(__name__)
+
 #: Documents that are looked at for an answer.
 _HITS = 10
 _TOO_MANY = "That are many questions in a short time. Please wait a minute and ask again."
+#: Questions that are at the endpoint at a time.
+_AT_ONCE = 16
+#: An endpoint that did not answer three times is left alone so long: questions wait in a row.
+_AWAY, _LEFT_ALONE_S = ("busy", "time-out", "unreachable"), 30.0
 _URGENT = ("emergency", "crisis")
 _UTC = ZoneInfo("UTC")
 _NOBODY = Refusal.because("no_claims")
@@ -113,6 +121,8 @@ class Answerer:
         self._extractor, self._corpus = extractor, corpus
         self._ward, self._setting = ward, setting
         self._zone, self._endpoint = zone, endpoint
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._endpoint_again = 0.0
 
     async def answer(self, asks: Sequence[Ask]) -> list[Given]:
         """Answer questions of different conversations, together.
@@ -123,7 +133,8 @@ class Answerer:
         Returns:
             As many answers, in their order.
         """
-        verdicts = [self._safety.check(ask.text) for ask in asks]
+        # patterns, vectors and searches take milliseconds that heartbeats cannot wait for
+        verdicts = await asyncio.to_thread(lambda: [self._safety.check(ask.text) for ask in asks])
         given = [
             _ruled(verdict)
             if verdict.outcome in _URGENT
@@ -134,7 +145,6 @@ class Answerer:
         ]
         rest = [number for number, one in enumerate(given) if one is None]
         if rest:
-            # encoding and searching take milliseconds that heartbeats cannot wait for
             looked = await asyncio.to_thread(
                 self._look_up, [asks[n] for n in rest], [verdicts[n] for n in rest]
             )
@@ -158,7 +168,13 @@ class Answerer:
             for ask, verdict, again in zip(asks, verdicts, second, strict=True)
         ]
         rest = [number for number, one in enumerate(found) if one is None]
-        for number, one in zip(rest, self._from_evidence([asks[n] for n in rest]), strict=True):
+        try:
+            evidence: Sequence[Given | _Found] = self._from_evidence([asks[n] for n in rest])
+        except Exception as error:
+            # a server of vectors that is away, say; what rules have decided is told all the same
+            log.error("documents cannot be searched: %s", type(error).__name__)
+            evidence = [_UNSEARCHED] * len(rest)
+        for number, one in zip(rest, evidence, strict=True):
             found[number] = one
         return [one for one in found if one is not None]
 
@@ -175,7 +191,7 @@ class Answerer:
             patient_id=ask.patient_id or own,
             last_patient=ask.past.patient or None,
             unit_id=ask.unit_id,
-            units=self._ward.units(),
+            units=self._units(ask.claims),
             zone=self._zone,
         )
         if found is None:
@@ -198,6 +214,13 @@ class Answerer:
         patient = found.arguments.get("patient_id")
         return Given(Answer("answered", result.text, tools=(found.tool,)), patient=patient)
 
+    def _units(self, claims: Claims | Refusal) -> Sequence[str]:
+        """Names of units that whoever asks may know of."""
+        if isinstance(claims, Refusal) or self._ward is None:
+            return ()
+        rights = (self._setting or Setting()).rights
+        return self._ward.units() if rights.all_of(claims) else claims.units
+
     def _refused(self, refusal: Refusal) -> Given:
         rule = RuleMatch(f"claims/{refusal.reason}", "1", 0, 0)
         text = reply_text.with_notes(refusal.text, ())
@@ -210,14 +233,18 @@ class Answerer:
         """Say what was found: in a model's words if there is one, else in quotes."""
         if isinstance(found, Given):
             return found
-        reply = await reply_to(
-            found.resolved,
-            found.quotes,
-            found.documents,
-            confidence=found.sure,
-            endpoint=self._endpoint,
-            summary=ask.past.summary,
-        )
+        away = monotonic() < self._endpoint_again
+        async with self._turns:
+            reply = await reply_to(
+                found.resolved,
+                found.quotes,
+                found.documents,
+                confidence=found.sure,
+                endpoint=None if away else self._endpoint,
+                summary=ask.past.summary,
+            )
+        if reply.how in _AWAY:
+            self._endpoint_again = monotonic() + _LEFT_ALONE_S
         quotes = reply.answer.quotes
         focus = found.documents[quotes[0].document_id].focus if quotes else ""
         return Given(reply.answer, focus, corpus=self._corpus)
@@ -261,6 +288,16 @@ def _ruled(verdict: Verdict) -> Given:
     return Given(Answer(verdict.outcome, text, rules=verdict.rules))
 
 
+_UNSEARCHED = Given(
+    Answer(
+        "abstained",
+        reply_text.with_notes(
+            "My sources cannot be searched at the moment. Please ask your care team, or ask again "
+            "in a few minutes.",
+            (),
+        ),
+    )
+)
 _LIMITED = Given(
     Answer(
         "refused",

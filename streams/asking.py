@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from pydantic import ValidationError
 
 from config.settings import Settings
 from streams.chat_events import ChatAnswer, Question
@@ -109,7 +111,8 @@ class Asker:
                 fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS)
                 for records in fetched.values():
                     for record in records:
-                        self._take(ChatAnswer.model_validate_json(record.value))
+                        with suppress(ValidationError):  # no answer, so none of ours
+                            self._take(ChatAnswer.model_validate_json(record.value or b""))
         except Exception as error:
             for waiting in self._waiting.values():
                 if not waiting.done():
@@ -122,7 +125,7 @@ class Asker:
             self.repeats += 1
             self.different += (known.answer_id, known.text) != (answer.answer_id, answer.text)
             return
-        waiting = self._waiting.get(answer.question_id)
+        waiting = self._waiting.pop(answer.question_id, None)
         if waiting is None:
             return  # somebody else's
         self._heard[answer.question_id] = answer

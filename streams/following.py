@@ -55,6 +55,11 @@ class Following:
                 await self._read()
             except KafkaError as error:
                 log.warning("topic %s cannot be read, trying again: %s", self._topic, error)
+            except Exception as error:
+                # what it says cannot be taken in now: a server of vectors is away, or a newer
+                # release writes rows that this one cannot read. The text could name a patient.
+                name = type(error).__name__
+                log.error("topic %s cannot be followed, trying again: %s", self._topic, name)
             await asyncio.sleep(_TRY_AGAIN_S)
 
     async def _read(self) -> None:

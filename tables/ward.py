@@ -129,6 +129,12 @@ class WardTable:
                 self._put_alert(ward_alerts.decode(row))
         self._dirty.clear()
 
+    def advance(self, now_ms: int) -> None:
+        """Let time pass that others have told of."""
+        if now_ms > self._newest_ms:
+            self._newest_ms = now_ms
+            self._sweep()
+
     def forget(self, key: bytes) -> None:
         """Drop what was stored under a key, because whoever keeps it has."""
         if key[:1] != _PATIENT:

@@ -63,6 +63,7 @@ class Wards:
         Raises:
             ValueError: it is none.
         """
+        self._stories.advance(self.now_ms)
         self._stories.changed(value)
         self._stories.drain()  # `alerts` is read whole, so nothing of it is stored
 
@@ -76,11 +77,11 @@ class Wards:
     def patient(self, patient_id: str) -> Snapshot | None:
         """What is known of a patient."""
         found = (part.patient(patient_id) for part in self._parts)
-        return next((one for one in found if one is not None), None)
+        return next((one for one in found if one is not None and self._speaks(one)), None)
 
     def unit(self, unit_id: str) -> list[Snapshot]:
         """Patients of a unit, the highest risk first."""
-        found = [one for part in self._parts for one in part.unit(unit_id)]
+        found = [one for part in self._parts for one in part.unit(unit_id) if self._speaks(one)]
         return sorted(found, key=lambda one: (-one.newest.risk, one.patient_id))
 
     def units(self) -> list[str]:
@@ -98,3 +99,7 @@ class Wards:
     def paged(self, contact: str) -> list[AlertStory]:
         """Alerts that a person was paged about, the newest first."""
         return self._stories.paged(contact)
+
+    def _speaks(self, one: Snapshot) -> bool:
+        """Whether there is news of a patient, by the clock of all partitions."""
+        return self.now_ms - one.newest.observed_ms <= self._silent_ms

@@ -1,6 +1,7 @@
 """Emergencies and crises, found by rules before anything else is done with a message."""
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,10 @@ __all__ = ["Emergencies", "EmergencyRule", "RuleFile"]
 #: What a message may have besides the name of an illness to be nothing but that.
 _NOTHING = (" . ", " ! ", " ! ! ", " ! ! ! ")
 _KINDS: tuple[Kind, ...] = ("always", "event", "symptom", "condition")
+
+#: Matches of a rule in a message that are looked at: a word that is repeated a thousand times would
+#: cost the square of that.
+_LOOKED_AT = 25
 
 
 class EmergencyRule(Strict):
@@ -103,7 +108,7 @@ class Emergencies:
         for (number, kind), pattern in self._index.candidates(of.text):
             if number in found:
                 continue
-            for span in pattern.find(of.text):
+            for span in islice(pattern.find(of.text), _LOOKED_AT):
                 if figures is None:
                     figures = list(self._context.idioms.spans(of.text))
                 if self._counts(of.text, span, kind, number, figures):

@@ -4,8 +4,6 @@ Nothing depends on flagging everything. An extractive answer takes no instructio
 endpoint gets texts inside a fence that they cannot close. What is flagged is never quoted.
 """
 
-# ruff: noqa: RUF001 - the letters are meant
-
 import hashlib
 import re
 import unicodedata
@@ -108,7 +106,9 @@ def as_data(text: str, name: str = "text") -> str:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
         raise ValueError(f"{name!r} is not a word of small letters: call it question or document")
-    body = _FENCE.sub(lambda found: found[0].replace("<", "‹").replace(">", "›"), visible(text))
+    body = _FENCE.sub(
+        lambda found: found[0].replace("<", "\u2039").replace(">", "\u203a"), visible(text)
+    )
     mark = hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f'<data name="{name}" mark="{mark}">\n{body}\n</data mark="{mark}">'
 

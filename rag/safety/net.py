@@ -132,8 +132,8 @@ class Net:
         for row, message in enumerate(messages):
             found = sorted(gram for gram in grams(self.read(message)) if gram in self.words)
             if found:
-                said = np.sum([self.words[gram] for gram in found], axis=0, dtype=np.float32)
-                scores[row] += said / np.float32(np.sqrt(len(found)))
+                said = [self.words[gram] for gram in found]
+                scores[row] += np.sum(said, axis=0, dtype=np.float32)
             if against[row]:
                 scores[row] += self.against
         return scores

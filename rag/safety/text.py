@@ -1,10 +1,8 @@
 """A message as the rules read it: plain lower-case words, each with its place in the original.
 
-People write "Can’t BREATHE", "cant breath", "c​hest" with an invisible character, "h3art", or in
-letters that only look Latin. Rules would need a pattern for each; here all become the same words.
+People write "Can't BREATHE", "cant breath", "chest" with an invisible character in it, "h3art", or
+in letters that only look Latin. Rules would need a pattern for each; here all are the same words.
 """
-
-# ruff: noqa: RUF001, RUF002 - the letters are meant
 
 import re
 import unicodedata
@@ -58,22 +56,25 @@ class Plain:
 #: Letters of other scripts that look like Latin ones (Unicode confusables, those of Cyrillic and
 #: Greek that are met in messages).
 _LOOK_ALIKE = str.maketrans(
-    "аеорсухіјѕһԁԛԝьвнкмтгηαοεινρτυκχωӏı",
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501"
+    "\u051b\u051d\u044c\u0432\u043d\u043a\u043c\u0442\u0433\u03b7\u03b1\u03bf"
+    "\u03b5\u03b9\u03bd\u03c1\u03c4\u03c5\u03ba\u03c7\u03c9\u04cf\u0131",
     "aeopcyxijshdqwbbhkmtrnaoeivptukxwli",
 )
-_APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼ`´＇"), "'")
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc`\u00b4\uff07"), "'")
 _LEET = str.maketrans("013457@$", "oieastas")
 
 _EMOJI = {
-    "🩸": "blood", "🆘": "help", "🤰": "pregnant", "👶": "baby", "💊": "pills", "🔪": "knife",
-    "🐘": "elephant", "🚑": "ambulance", "🔫": "gun",
+    "\U0001fa78": "blood", "\U0001f198": "help", "\U0001f930": "pregnant",
+    "\U0001f476": "baby", "\U0001f48a": "pills", "\U0001f52a": "knife",
+    "\U0001f418": "elephant", "\U0001f691": "ambulance", "\U0001f52b": "gun",
 }  # fmt: skip
 
 _TOKEN = re.compile(
     r"(?P<short>\b(?:w/o|c/o|h/o|y/o|s/p|o/e|n/v|b/c)(?![a-z]))"
     r"|(?P<number>\d+(?:[.,]\d+)?(?:/\d+)?(?![\d]))(?P<unit>[a-z]+)?"
     r"|(?P<word>[a-z@$][a-z0-9@$]*(?:'[a-z]+)*)"
-    r"|(?P<pause>\.\.+|…|[,:()\"]|\s[-–—]+\s|—)"
+    r"|(?P<pause>\.\.+|\u2026|[,:()\"]|\s[-\u2013\u2014]+\s|\u2014)"
     r"|(?P<query>(?:(?<=\s)|^)\?(?=[a-z]))"
     r"|(?P<stop>[.;\n?!])"
     rf"|(?P<emoji>[{''.join(_EMOJI)}])"

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     app: VigilApp
 
 _MINUTE_MS = 60_000
+#: Answers of a conversation that are kept for questions that are read again: more than may be
+#: asked between two commits.
+_GIVEN = 16
 
 
 def build(settings: Settings, found: Evidence) -> VigilApp:
@@ -73,7 +76,9 @@ def build(settings: Settings, found: Evidence) -> VigilApp:
         buffer_mib=buffer_mib,
         about="what was asked and answered in each session",
     )
-    conversations = Conversations(Rules(ttl_ms=round(settings.chat_ttl_minutes * _MINUTE_MS)))
+    conversations = Conversations(
+        Rules(ttl_ms=round(settings.chat_ttl_minutes * _MINUTE_MS), given=_GIVEN)
+    )
     limit = RateLimit(settings.chat_questions_per_minute, settings.chat_burst)
     answers = answerer(settings, found, wards)
     ask = QuestionsAgent(app, topics, answers, conversations, limit, conversation_table)

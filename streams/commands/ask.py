@@ -20,6 +20,7 @@ __all__ = ["ask"]
 #: Questions that are answered together.
 _TOGETHER = 32
 _ANSWER_S = 30.0
+_LONGEST = 8_000
 _CLAIMS_S = 300
 _STYLES = {"emergency": "bold red", "crisis": "bold red", "refused": "yellow", "abstained": "dim"}
 
@@ -73,7 +74,8 @@ def ask(
             raise click.UsageError("--jsonl asks the documents of this machine: leave out --live")
         asyncio.run(_lines(jsonl))
         return
-    assert question is not None
+    if question is None or not 1 <= len(question.strip()) <= _LONGEST:
+        raise click.UsageError(f"a question has 1 to {_LONGEST:,} characters")
     if live:
         found = asyncio.run(_live(question, patient, session, who, role, unit))
     else:
@@ -146,8 +148,12 @@ async def _lines(source: TextIO) -> None:
             continue
         try:
             given = json.loads(line)
+            text = given["text"]
+            if not (isinstance(text, str) and text.strip()):
+                raise ValueError("no text")
+            text.encode()  # half of a surrogate pair is no text
             ids.append(given["id"])
-            texts.append(str(given["text"]))
+            texts.append(text)
         except (ValueError, KeyError, TypeError):
             raise click.ClickException(
                 f'line {number} is not {{"id": …, "text": …}}: write one such object a line'

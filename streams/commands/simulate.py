@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from config.settings import settings
 from streams.chat_events import ChatAnswer
@@ -21,10 +22,20 @@ def simulate() -> None:
 
 
 @simulate.command(epilog="Example: vigil simulate users --people 20 --for 60 --pace 4")
-@click.argument("questions", type=click.Path(exists=True, path_type=Path), required=False)
-@click.option("--people", type=click.IntRange(1), default=10, show_default=True, metavar="N")
+@click.argument(
+    "questions", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
+)
 @click.option(
-    "--for", "seconds", type=click.FloatRange(1), default=60, show_default=True, metavar="SECONDS"
+    "--people", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="At once."
+)
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(1),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long they ask.",
 )
 @click.option(
     "--pace",
@@ -39,7 +50,7 @@ def simulate() -> None:
     metavar="N",
     help="Instead of people: so many questions a second.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what is asked when.")
 @click.option("--show", is_flag=True, help="Show each question with its answer.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.pass_context
@@ -57,7 +68,7 @@ def users(
     """Ask the running application what it has not seen, as people would.
 
     QUESTIONS: a file with one question a line. Default: those that the corpus keeps apart for this
-    (its production split), reworded.
+    (its production split).
 
     \b
     Exit codes: 0 every question has an answer; 1 one has not.
@@ -67,7 +78,7 @@ def users(
 
     def heard(question: str, answer: ChatAnswer) -> None:
         if show:
-            console.print(f"[bold]{question}[/]", highlight=False)
+            console.print(Text(question, style="bold"))
             console.print(answer.text, markup=False, highlight=False)
             console.print()
 

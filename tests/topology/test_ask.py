@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from faust.types import TP
 
 from agents.questions import QuestionsAgent
 from rag.answering import Ask, Given
@@ -13,6 +14,7 @@ from rag.safety.rate import RateLimit
 from rag.tools.claims import CLAIMS_HEADER, Claims, Refusal
 from streams.audit import check
 from streams.chat_events import ChatAnswer, ChatAuditEntry
+from streams.transport import Batch
 from tables.conversations import Conversations
 from tests.topology.driver import NOW_MS, Bench, Event, Table, record
 
@@ -28,6 +30,8 @@ class Echo:
     async def answer(self, asks: Sequence[Ask]) -> list[Given]:
         if asks:
             self.asked.append(list(asks))
+        if any(ask.text == "fail" for ask in asks):
+            raise ZeroDivisionError
         return [Given(Answer("answered", f"You asked: {ask.text}"), "Sepsis") for ask in asks]
 
 
@@ -59,6 +63,7 @@ class Desk:
     def question(self, offset: int, text: str = "What is sepsis?", **given: Any) -> Any:
         headers = given.pop("headers", ())
         key = given.pop("key", None)
+        more = {"timestamp": given.pop("at_ms")} if "at_ms" in given else {}
         fields = {"session_id": "s", "text": text} | given
         return record(
             self.bench.topics.chat_questions.name,
@@ -66,6 +71,7 @@ class Desk:
             json.dumps(fields).encode(),
             key or fields["session_id"].encode(),
             headers=headers,
+            **more,
         )
 
     @property
@@ -140,8 +146,8 @@ async def test_a_conversation_goes_on_in_another_worker(desk: Desk) -> None:
 
 
 async def test_a_conversation_is_over_after_a_quarter_of_an_hour_of_event_time(desk: Desk) -> None:
-    await desk.takes(desk.question(0, "one", asked_at="2026-01-01T00:00:00Z"))
-    await desk.takes(desk.question(1, "two", asked_at="2026-01-01T00:16:00Z"))
+    await desk.takes(desk.question(0, "one"))
+    await desk.takes(desk.question(1, "two", at_ms=NOW_MS + 16 * 60_000))
     (again,) = desk.echo.asked[-1]
     assert again.past.turns == ()
 
@@ -201,3 +207,55 @@ async def test_a_batch_is_acknowledged_only_when_the_broker_has_its_answers(desk
     desk.bench.producer.deliver()
     await desk.bench.settle()
     assert event.acked
+
+
+@pytest.mark.parametrize("at_ms", [-1, 2**62, 253_402_300_799_000])
+async def test_a_time_that_no_clock_shows_is_a_dead_letter_and_stops_nothing(
+    desk: Desk, at_ms: int
+) -> None:
+    event = await desk.takes(desk.question(0, at_ms=at_ms), desk.question(1))
+    assert len(desk.dead) == len(desk.answers) == 1
+    assert event.acked
+
+
+async def test_a_question_that_cannot_be_answered_does_not_cost_the_others(desk: Desk) -> None:
+    event = await desk.takes(
+        desk.question(0, "one", session_id="a"),
+        desk.question(1, "fail", session_id="b"),
+        desk.question(2, "two", session_id="c"),
+    )
+    assert [answer.session_id for answer in desk.answers] == ["a", "c"]
+    assert [each["reason"] for each in desk.dead] == ["it cannot be answered: ZeroDivisionError"]
+    assert event.acked
+
+
+async def test_an_answer_is_given_again_to_whoever_had_it_and_to_nobody_else(desk: Desk) -> None:
+    claims = Claims(sub="nurse-1", role="nurse", units=("ICU-1",), exp=9e9)
+    headers = [(CLAIMS_HEADER, claims.model_dump_json().encode())]
+    await desk.takes(desk.question(0, question_id="q", headers=headers))
+    await desk.takes(desk.question(1, question_id="q"))
+    await desk.takes(desk.question(2, "Something else?", question_id="q", headers=headers))
+    assert len({answer.answer_id for answer in desk.answers}) == 3
+    assert len(desk.echo.asked) == 3
+
+
+async def test_a_clock_that_is_fast_ends_nobody_elses_conversation(desk: Desk) -> None:
+    await desk.takes(desk.question(0, "one"))
+    await desk.takes(desk.question(1, "two", session_id="t", asked_at="2199-01-01T00:00:00Z"))
+    await desk.takes(desk.question(2, "three"))
+    (again,) = desk.echo.asked[-1]
+    assert [turn.question for turn in again.past.turns] == ["one"]
+
+
+async def test_what_was_revoked_meanwhile_is_left_to_whoever_has_it_now(desk: Desk) -> None:
+    batch = Batch(TP(desk.bench.topics.chat_questions.name, 0), [desk.question(0)])
+
+    async def lose(asks: Sequence[Ask]) -> list[Given]:
+        batch.stale = True
+        return [Given(Answer("answered", "too late")) for _ in asks]
+
+    desk.echo.answer = lose  # type: ignore[method-assign]
+    (event,) = await desk.bench.feed(desk.agent, batch)
+    assert not event.acked
+    assert not desk.answers
+    assert not desk.table.rows
