@@ -1,4 +1,4 @@
-"""Messages that nothing was tuned on: what rules and net catch of them, and what they wrongly do."""
+"""Messages that nothing was tuned on: what rules and net catch, and what they wrongly route."""
 
 import pytest
 
