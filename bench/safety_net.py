@@ -52,8 +52,8 @@ class Options:
         c: inverse strength of the regularisation.
         vector: scale of the vector beside words; larger is regularised less.
         fewest: messages that a word or pair must be in.
-        words: of the corpus's questions, the weight of each; a message's is 1.
-        smallest: weights below, in both classes, are left out of the file.
+        questions: weight of each of the corpus's questions; a message's is 1.
+        smallest: a word or pair whose weights are all below is left out of the file.
         share: of harmless messages that may be found wrongly.
     """
 

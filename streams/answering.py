@@ -23,6 +23,7 @@ from rag.extract import Extractor
 from rag.index import Index, build_index
 from rag.retriever import Retriever
 from rag.safety import Safety
+from rag.safety.injection import flag
 from rag.safety.redact import redact
 from rag.tools.registry import Setting
 from rag.tools.rights import Rights
@@ -101,7 +102,7 @@ def answerer(settings: Settings, found: Evidence, ward: Ward | None = None) -> A
         Safety.load(settings.region),
         found.retriever,
         confidence(settings.abstain_below),
-        Extractor(sentences, found.encoder.encode),
+        Extractor(sentences, found.encoder.encode, flagged=flag),
         corpus=found.version,
         ward=ward,
         setting=Setting(rights, policy.episodes),
