@@ -9,11 +9,14 @@ that comes again gets the answer that it had: the conversation remembers it. A b
 when the broker holds answers, audit and changelog.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
+
+from faust.types import TP
 
 from agents.work import Work, dead_letter, each, reason, settle
 from config.clock import from_ms, now_ms, to_ms
@@ -238,11 +241,22 @@ class QuestionsAgent:
             self._buckets = {}
         if partition in self._chains:
             return
-        stored = ((key.decode(), row) for key, row in self._table.scan(partition))
-        self._conversations.load(partition, stored)
-        settings, audit = self._app.settings, self._topics.chat_audit.name
-        last = await newest(settings, audit, ChatAuditEntry, partition)
-        self._chains[partition] = Chain(last)
+        # all that are ours in one go: to ask the broker takes a third of a second
+        name, audit = self._topics.chat_questions.name, self._topics.chat_audit.name
+        ours = {tp.partition for tp in self._app.consumer.assignment() if tp.topic == name}
+        fresh = sorted({partition, *ours} - self._chains.keys())
+        settings = self._app.settings
+        lasts = await asyncio.gather(
+            *(newest(settings, audit, ChatAuditEntry, found) for found in fresh)
+        )
+        if number != self._app.consumer.assignment_number:
+            if TP(name, partition) in self._app.consumer.assignment():
+                await self._resume(partition)
+            return  # else the batch is stale by now
+        for found, last in zip(fresh, lasts, strict=True):
+            stored = ((key.decode(), row) for key, row in self._table.scan(found))
+            self._conversations.load(found, stored)
+            self._chains[found] = Chain(last)
 
 
 def _waves(asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:

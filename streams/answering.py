@@ -3,6 +3,7 @@
 The worker and the commands make the same of it.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from functools import lru_cache
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from config.policy import load_policy
 from config.settings import Settings
-from rag.answering import Answerer
+from rag.answering import Answerer, Ask
 from rag.confidence import shipped as confidence
 from rag.corpus.chunks import chunk_document
 from rag.corpus.folder import Corpus, load
@@ -19,8 +20,9 @@ from rag.corpus.shipped import shipped
 from rag.dense import DenseIndex
 from rag.encoder import Encoder, load_encoder
 from rag.endpoint import Access, Endpoint
-from rag.extract import Extractor
+from rag.extract import Extractor, Limits
 from rag.index import Index, build_index
+from rag.remembering import Remembering
 from rag.retriever import Retriever
 from rag.safety import Safety
 from rag.safety.injection import flag
@@ -29,12 +31,21 @@ from rag.tools.registry import Setting
 from rag.tools.rights import Rights
 from rag.tools.scene import Ward
 
-__all__ = ["Evidence", "answerer", "evidence", "unseen"]
+__all__ = ["Evidence", "answerer", "evidence", "unseen", "warm_up"]
 
 log = logging.getLogger(__name__)
 
 #: Documents whose passages are kept: the same ones are found again and again.
 _CUT = 4_096
+#: Sentences of a question whose vectors are asked for: each costs as much as the question itself.
+_ENCODED = 2
+#: A question, one that names nothing, and one of a length that people write.
+_WARM = (
+    "What are the treatments for sepsis?",
+    "What should I do?",
+    "Hello, my father came home from hospital last week and has had a temperature since. " * 4
+    + "What are the early signs of sepsis, please?",
+)
 
 
 class Evidence:
@@ -68,7 +79,7 @@ def evidence(settings: Settings, progress: Callable[[int, int], None] | None = N
         rag.corpus.manifest.CorpusError: the folder is no corpus, or a damaged one.
         rag.encoder.EncoderError: the model is missing or another one.
     """
-    encoder = load_encoder(settings.encoder)
+    encoder = Remembering(load_encoder(settings.encoder))
     folder = settings.corpus_path
     # a folder that was named has to be there; the usual one need not
     corpus = load(folder) if settings.corpus is not None or folder.exists() else None
@@ -102,13 +113,19 @@ def answerer(settings: Settings, found: Evidence, ward: Ward | None = None) -> A
         Safety.load(settings.region),
         found.retriever,
         confidence(settings.abstain_below),
-        Extractor(sentences, found.encoder.encode, flagged=flag),
+        Extractor(sentences, found.encoder.encode, Limits(encoded=_ENCODED), flagged=flag),
         corpus=found.version,
         ward=ward,
         setting=Setting(rights, policy.episodes),
         zone=ZoneInfo(settings.time_zone),
         endpoint=_endpoint(settings),
     )
+
+
+def warm_up(settings: Settings, found: Evidence) -> None:
+    """Answer a few questions, so that the first person does not wait a second for what is lazy."""
+    quotes_only = settings.model_copy(update={"chat_endpoint": None})
+    asyncio.run(answerer(quotes_only, found).answer([Ask(text, 0) for text in _WARM]))
 
 
 def unseen(settings: Settings) -> list[str]:

@@ -20,7 +20,7 @@ from agents.ward import WardAgent
 from config.clock import HOUR_MS
 from config.settings import Settings, settings
 from rag.safety.rate import RateLimit
-from streams.answering import Evidence, answerer, evidence
+from streams.answering import Evidence, answerer, evidence, warm_up
 from streams.application import VigilApp, new_app
 from streams.topics import catalogue
 from tables.conversations import Conversations, Rules
@@ -93,4 +93,6 @@ def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     chosen = settings()
-    return build(chosen, evidence(chosen))
+    found = evidence(chosen)
+    warm_up(chosen, found)
+    return build(chosen, found)

@@ -1,0 +1,56 @@
+"""An encoder that remembers: a question is encoded once, however many ask for its vector.
+
+The second look, the search and the choice of sentences each need it, mostly of the same text.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.encoder import DIMENSIONS, Encoder
+
+__all__ = ["Remembering"]
+
+#: Texts that are kept, 1.5 KiB each.
+_KEPT = 1_024
+#: Longer texts are documents, which nobody asks for twice.
+_LONGEST = 1_000
+
+
+class Remembering:
+    """Encodes what it does not know. Safe to call from several threads.
+
+    Args:
+        encoder: that does the work.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._known: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def version(self) -> str:
+        """Of the encoder."""
+        return self._encoder.version
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts; see `rag.encoder.Encoder.encode`."""
+        with self._lock:
+            found = {text: self._known[text] for text in texts if text in self._known}
+        new = [text for text in dict.fromkeys(texts) if text not in found]
+        if new:
+            found |= dict(zip(new, self._encoder.encode(new), strict=True))
+        with self._lock:
+            for text in found:
+                if len(text) <= _LONGEST:
+                    self._known[text] = found[text]
+                    self._known.move_to_end(text)
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        if not texts:
+            return np.zeros((0, DIMENSIONS), np.float32)
+        return np.stack([found[text] for text in texts])
