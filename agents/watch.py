@@ -7,7 +7,7 @@ A batch is acknowledged when the broker holds all of that and the episodes' chan
 
 from typing import Any
 
-from agents.work import Work, settle
+from agents.work import Work, each, settle
 from streams.application import VigilApp, report_lag
 from streams.deadletters import encode
 from streams.metrics import metrics
@@ -38,12 +38,7 @@ class WatchAgent:
 
     async def run(self, stream: Any) -> None:
         """Take a batch, send what came of it."""
-        async for event in stream.noack().events():
-            try:
-                if await self._app.consumer.begin(event.value):
-                    await self._watch(event)
-            except Exception as error:
-                await self._app.fail(error)
+        await each(self._app, stream, self._watch)
 
     async def _watch(self, event: Any) -> None:
         batch: Batch = event.value

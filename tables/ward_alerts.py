@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from tables.alert_rows import OPEN
-from tables.ward_rows import RowError
+from tables.ward_rows import read_row
 
 __all__ = ["AlertStory", "Event", "decode", "encode", "is_of_page"]
 
@@ -143,7 +143,7 @@ def _order(event: Event) -> tuple[int, int, str, str]:
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(AlertStory).decode
+_decoder = msgspec.msgpack.Decoder(AlertStory)
 
 
 def encode(story: AlertStory) -> bytes:
@@ -157,12 +157,4 @@ def decode(stored: bytes) -> AlertStory:
     Raises:
         RowError: it was written by another release, or is damaged.
     """
-    if stored[:1] != _VERSION:
-        raise RowError(
-            "an alert of the ward was stored by another release: go back to it, or delete the "
-            "table; it is made anew from the topics"
-        )
-    try:
-        return _decode(stored[1:])
-    except msgspec.MsgspecError:
-        raise RowError("an alert of the ward cannot be read: were its bytes damaged?") from None
+    return read_row(stored, _VERSION, _decoder, "an alert of the ward")

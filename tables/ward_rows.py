@@ -8,7 +8,7 @@ some order of its own, so recommendations may come late, twice and in any order.
 Values are whole hundredths of their unit, as in `models.vitals`; here `NOT_MEASURED` is none.
 """
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -28,7 +28,10 @@ __all__ = [
     "Tier",
     "decode",
     "encode",
+    "read_row",
 ]
+
+_T = TypeVar("_T")
 
 Tier = Literal["none", "watch", "warning", "urgent"]
 #: The least urgent first; a point has the place in it.
@@ -213,7 +216,7 @@ def _with(spans: tuple[Span, ...], one: Span) -> tuple[Span, ...]:
     return tuple(by[number] for number in sorted(by) if number >= first)
 
 
-_decode = msgspec.msgpack.Decoder(Snapshot).decode
+_decoder = msgspec.msgpack.Decoder(Snapshot)
 
 
 def encode(snapshot: Snapshot) -> bytes:
@@ -227,12 +230,21 @@ def decode(stored: bytes) -> Snapshot:
     Raises:
         RowError: it was written by another release, or is damaged.
     """
-    if stored[:1] != _VERSION:
+    return read_row(stored, _VERSION, _decoder, "a patient on the ward")
+
+
+def read_row(stored: bytes, version: bytes, decoder: msgspec.msgpack.Decoder[_T], what: str) -> _T:
+    """Read a row of the ward: a byte of its version, then msgpack.
+
+    Raises:
+        RowError: it was written by another release, or is damaged.
+    """
+    if stored[:1] != version:
         raise RowError(
-            "a patient on the ward was stored by another release: go back to it, or delete the "
-            "table; it is made anew from the topics"
+            f"{what} was stored by another release: go back to it, or delete the table; it is made "
+            "anew from the topics"
         )
     try:
-        return _decode(stored[1:])
+        return decoder.decode(stored[1:])
     except msgspec.MsgspecError:
-        raise RowError("a patient on the ward cannot be read: were the bytes damaged?") from None
+        raise RowError(f"{what} cannot be read: were the bytes damaged?") from None
