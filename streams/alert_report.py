@@ -37,6 +37,8 @@ __all__ = ["Outcome", "Row", "draw", "recommendations", "rows", "run"]
 
 #: Everybody's admission to intensive care: 2026-01-01T00:00Z. Only differences of times matter.
 _BASE_MS = 1_767_225_600_000
+#: The wall clock, later than anything recorded: the pager takes no event time that is ahead of it.
+_WALL_MS = 2 * _BASE_MS
 _SLICE = 4_096
 _AdmissionRow: Any = struct_of(Admission)
 
@@ -148,8 +150,9 @@ def run(batches: Iterator[list[bytes]], stays: Sequence[Stay], policy: Policy) -
             if isinstance(event, AlertRaised):
                 raised[event.alert_id] = event
                 (outcome.higher if event.higher else outcome.alerts).append(event)
+                event = event.model_copy(update={"produced_at": None})  # nothing comes late here
             outcome.resolved += isinstance(event, AlertResolved)
-            give(pager, event, _BASE_MS)
+            give(pager, event, _WALL_MS)
         for change in pager.drain()[0]:
             alert = raised.get(change.alert.alert_id)
             if alert is None:
