@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from config.policy import load_policy
 from config.settings import Settings
 from models.cohort import read_stays
+from models.registry import SHIPPED, load_model
 from models.simulator import simulate
 from models.stay import Stay
+from streams import alert_report
 from streams.events import Recommendation
 from streams.replay import Replay
 from streams.topics import catalogue, ensure
@@ -64,6 +67,19 @@ async def test_real_patients_get_the_offline_probability(
     assert streamed(parsed(records), stays) == offline(stays, feature_set)
     logged = worker.log.read_text()
     assert not [stay.patient_id for stay in stays if stay.patient_id in logged]
+
+
+@pytest.mark.parametrize("beds", [None, 20])
+def test_the_shipped_policy_pages_for_at_most_one_in_ten_real_patients_a_day(
+    data: Path, beds: int | None
+) -> None:
+    stays, policy = read_stays(data / "sepsis2019" / "psv"), load_policy()
+    batches = alert_report.recommendations(stays, load_model(SHIPPED["context"]), beds=beds)
+
+    outcome = alert_report.run(batches, stays, policy)
+
+    assert any(alert.higher for alert in outcome.paged), "nothing paged over the budget"
+    assert len(outcome.paged) / outcome.days <= 0.10, f"{len(outcome.paged)} pages"
 
 
 async def test_a_recommendation_keeps_its_contract_and_shows_its_basis(

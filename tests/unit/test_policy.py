@@ -71,7 +71,7 @@ def test_the_rules_that_ship_are_those_that_were_replayed(shipped: Policy) -> No
     assert (urgent.recommended, urgent.news2, urgent.at_least) == ("urgent", 7, "warning")
     assert (warning.rise_log_odds, warning.rise_hours, warning.at_least) == (1.0, 4, "watch")
     assert rules.tiers["watch"].recommended == "watch"
-    assert budget.per_patient_day == {"urgent": 0.10}
+    assert budget.per_patient_day == {"urgent": 0.095}
     assert (budget.burst, budget.override_log_odds) == (2, 1.1)
 
 
