@@ -20,6 +20,7 @@ from rag.index import Index
 from streams.application import VigilApp, report_lag
 from streams.chat_events import DocumentEvent
 from streams.following import Following
+from streams.header_names import require_names
 from streams.metrics import metrics
 from streams.outbox import Outbox
 from streams.topics import Catalogue
@@ -39,6 +40,7 @@ def document_of(record: Any) -> tuple[str, Document | None]:
     Raises:
         ValueError: it is none.
     """
+    require_names(record)
     if record.key is None:
         raise ValueError("the record has no key: produce it under its document_id")
     name = record.key.decode("utf-8")

@@ -13,6 +13,7 @@ from agents.progress import Progress
 from agents.work import Work, dead_letter, each, settle
 from streams.application import VigilApp
 from streams.events import patient_key
+from streams.header_names import require_names
 from streams.intake import record_bytes
 from streams.outbox import Outbox
 from streams.partitions import partition_of
@@ -104,6 +105,7 @@ class FactsAgent(ABC):
 
     def _read(self, record: Any) -> tuple[bytes, Any]:
         """Return patient and fact, None for a tombstone; ValueError tells what is wrong."""
+        require_names(record)
         if record.value is None:
             if record.key is None:
                 raise ValueError("neither key nor value")

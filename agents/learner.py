@@ -30,6 +30,7 @@ from models.risk import ForestModel
 from models.window import HOUR_MS
 from streams.application import VigilApp, report_lag
 from streams.following import Follower
+from streams.header_names import require_names
 from streams.lessons import FEATURES_VERSION, Example, StayEnd, decode, require_past
 from streams.metrics import metrics
 from streams.outbox import Outbox
@@ -153,6 +154,7 @@ class LearnerAgent:
             self._retraining.track()
 
     def _keep(self, record: Any, writes: dict[bytes, bytes | None], fresh: list[Example]) -> None:
+        require_names(record)
         lesson = decode(record.value)
         patient = lesson.patient_id.encode()
         require_past(lesson, record.timestamp, self._app.settings.future_tolerance_s)

@@ -7,6 +7,7 @@ from agents.vitals import VitalsAgent
 from agents.work import Work, dead_letter, settle
 from config.settings import Settings
 from streams.application import VigilApp
+from streams.header_names import require_names
 from streams.intake import record_bytes
 from streams.lessons import StayEnd, decode, require_past
 from streams.outbox import Outbox
@@ -62,6 +63,7 @@ class OutcomesAgent:
 
 def _patient(record: Any, settings: Settings) -> bytes:
     """Whose outcome it is; ValueError tells why it is none."""
+    require_names(record)
     if (size := record_bytes(record)) > settings.max_reading_bytes:
         raise ValueError(f"too large: {size} bytes, at most {settings.max_reading_bytes}")
     outcome = decode(record.value)

@@ -33,6 +33,7 @@ from streams.alert_events import (
 from streams.application import VigilApp, report_lag
 from streams.audit import Chain, newest, of_change
 from streams.delivery.message import Channel, FindError, InDoubt, Message, Provider
+from streams.header_names import require_names
 from streams.intake_alerts import give
 from streams.metrics import metrics
 from streams.outbox import Outbox
@@ -128,6 +129,7 @@ class PagerAgent:
                 report_lag(self._app, batch.tp, batch.end)
 
     def _read(self, record: Any) -> None:
+        require_names(record)
         topics, wall_ms = self._topics, now_ms()
         if record.topic == topics.alerts_raised.name:
             self._raised(record, wall_ms)

@@ -28,6 +28,7 @@ from rag.tools.claims import Claims, Refusal, read_claims
 from streams.application import VigilApp, report_lag
 from streams.audit import Chain, newest, of_answer, sha256_of
 from streams.chat_events import ChatAnswer, ChatAuditEntry, Citation, Question, SafetyRule
+from streams.header_names import require_names
 from streams.ids import answer_id, question_id
 from streams.intake import record_bytes
 from streams.metrics import metrics
@@ -133,6 +134,7 @@ class QuestionsAgent:
     def _read(self, record: Any) -> _Asked:
         if (size := record_bytes(record)) > _MOST_BYTES:
             raise ValueError(f"too large: {size} bytes, at most {_MOST_BYTES}")
+        require_names(record)
         question = Question.model_validate_json(record.value or b"")
         if record.key != question.session_id.encode():
             # conversations are kept beside their questions

@@ -13,6 +13,7 @@ from faust.types import TP
 from agents.work import Work, dead_letter, each, settle
 from streams.application import VigilApp, report_lag
 from streams.following import Following
+from streams.header_names import unreadable
 from streams.outbox import Outbox
 from streams.topics import Catalogue
 from streams.transport import Batch
@@ -54,10 +55,13 @@ class WardAgent:
         partition = batch.tp.partition
         self._resume(partition)
         outbox = Outbox(self._app.batch_producer)
-        writes, bad = self._wards.recommended(partition, (record.value for record in batch.records))
-        for number in bad:
-            reason = "it is no recommendation"
-            dead_letter(self._app, self._topics, outbox, batch.records[number], reason)
+        readable = [record for record in batch.records if not unreadable(record)]
+        writes, bad = self._wards.recommended(partition, (record.value for record in readable))
+        refused = [(record, unreadable(record)) for record in batch.records]
+        refused += [(readable[number], "it is no recommendation") for number in bad]
+        for record, why in refused:
+            if why:
+                dead_letter(self._app, self._topics, outbox, record, why)
         self._table.store(partition, list(writes.items()), outbox)
         acks = await outbox.hand_over()
         self._app.add_future(settle(self._app, acks, Work(event), self._table))

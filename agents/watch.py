@@ -10,6 +10,7 @@ from typing import Any
 from agents.work import Work, each, settle
 from streams.application import VigilApp, report_lag
 from streams.deadletters import encode
+from streams.header_names import require_names
 from streams.metrics import metrics
 from streams.outbox import Outbox
 from streams.topics import Catalogue, TopicError
@@ -48,6 +49,7 @@ class WatchAgent:
         came = Came()
         for record in batch.records:
             try:
+                require_names(record)
                 came.add(decode(record.value), record.offset, record.timestamp)
             except ValueError as error:
                 metrics.dead_letters.labels(record.topic).inc()

@@ -5,12 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from streams.unpacking import accept_any_name
+
 __all__ = ["opened"]
 
 _Client = TypeVar("_Client", bound=Any)
 
 #: Seconds that someone who is cancelled waits for a broker that may be gone.
 _PATIENCE_S = 1.0
+
+accept_any_name()
 
 
 @asynccontextmanager

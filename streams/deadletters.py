@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from streams.header_names import name_bytes, unreadable
+
 __all__ = ["DeadLetterLimit", "TooManyDeadLettersError", "encode", "original"]
 
 #: Longest reason kept: a reason is for people.
@@ -66,30 +68,41 @@ def encode(record: Any, reason: str) -> bytes:
             ``timestamp`` and ``headers``.
         reason: for people; must not name a patient.
     """
-    return msgspec.json.encode(
-        {
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "reason": reason[:_REASON],
-            "key": _base64(record.key),
-            "value": _base64(record.value),
-            "timestamp_ms": record.timestamp,
-            "headers": [(name, _base64(value)) for name, value in record.headers],
-        }
-    )
+    names = [name_bytes(name) for name, _ in record.headers]
+    letter = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "reason": reason[:_REASON],
+        "key": _base64(record.key),
+        "value": _base64(record.value),
+        "timestamp_ms": record.timestamp,
+        "headers": [
+            (name.decode("utf-8", "backslashreplace"), _base64(value))
+            for name, (_, value) in zip(names, record.headers, strict=True)
+        ],
+    }
+    if unreadable(record):
+        letter["header_names"] = [_base64(name) for name in names]
+    return msgspec.json.encode(letter)
 
 
 def original(letter: dict[str, Any]) -> dict[str, Any]:
     """Return what a dead letter was made of, as a producer's arguments.
 
     The Kafka time is part of it: without ``observed_at`` it is the observed time of a reading.
+    aiokafka's producer cannot send a header whose name is not UTF-8: it is left out.
     """
+    names = letter.get("header_names")
     return {
         "key": _bytes(letter["key"]),
         "value": _bytes(letter["value"]),
         "timestamp_ms": letter["timestamp_ms"],
-        "headers": [(name, _bytes(value)) for name, value in letter["headers"]],
+        "headers": [
+            (name, _bytes(value))
+            for place, (name, value) in enumerate(letter["headers"])
+            if names is None or _bytes(names[place]) == name.encode()
+        ],
     }
 
 

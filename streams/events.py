@@ -212,6 +212,9 @@ class DeadLetter(Event):
     value: str | None = Field(description="base64 of the original bytes")
     timestamp_ms: int = Field(description="Kafka time of the record")
     headers: list[tuple[str, str | None]] = Field(description="names and base64 of the values")
+    header_names: list[str] | None = Field(
+        None, description="base64 of the names' bytes, where one is not UTF-8"
+    )
 
 
 class DriftEvent(Event):

@@ -32,6 +32,7 @@ from faust.types import TP
 from streams.changelogs import Mark
 from streams.patience import connected
 from streams.topic_ids import topic_ids
+from streams.unpacking import accept_any_name
 
 __all__ = ["ConsumerThread", "Record"]
 
@@ -47,6 +48,8 @@ _HELD_UP_BY_LITTLE_S = 0.02
 _LITTLE_BYTES = 64 * 1024
 _NOT_A_MEMBER = (UnknownMemberIdError.errno, IllegalGenerationError.errno)
 
+accept_any_name()
+
 
 class Record(msgspec.Struct, gc=False):
     """A record as it was fetched: what aiokafka's has, made in a fifth of the time.
@@ -59,7 +62,7 @@ class Record(msgspec.Struct, gc=False):
         timestamp_type: 0 = of the producer, 1 = of the broker.
         key: bytes or None.
         value: bytes or None.
-        headers: names and bytes.
+        headers: names and bytes; of the names see `streams.header_names`.
     """
 
     topic: str
@@ -69,7 +72,7 @@ class Record(msgspec.Struct, gc=False):
     timestamp_type: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
     # Faust passes these on
     checksum: None = None
     serialized_key_size: int = -1

@@ -30,6 +30,7 @@ from models.anomaly import inspect
 from models.quality import impossible, screen
 from models.vitals import VITALS, WIRE_NAMES
 from streams.events import Reading, patient_key, struct_of
+from streams.header_names import unreadable
 
 __all__ = ["Intake", "IntakeRules", "Reject", "record_bytes", "take"]
 
@@ -141,6 +142,8 @@ def _reading(record: Any, rules: IntakeRules) -> tuple[Any, bytes, int]:
         size = record_bytes(record)
         if size > rules.max_bytes:
             raise _RejectError(f"too large: {size} bytes, at most {rules.max_bytes}")
+        if why := unreadable(record):
+            raise _RejectError(why)
     try:
         value.decode()  # fields we do not know are not looked at, and go out as they came
         row = _decode(value)

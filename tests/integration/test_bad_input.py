@@ -13,6 +13,7 @@ from config.settings import Settings
 from streams.topics import catalogue, ensure
 from tests.live import Worker, free_port, parsed, producing, read
 from tests.malformed import MALFORMED
+from tests.odd_headers import NOT_UTF8, Made, produce
 
 Start = Callable[[Settings], Worker]
 
@@ -91,6 +92,85 @@ async def test_a_message_of_a_megabyte_is_kept_whole_as_a_dead_letter(
     (letter,) = parsed(r for r in found if r.topic == topics.dead_letters.name)
     assert base64.b64decode(letter["value"]) == large
     assert letter["reason"].startswith("too large")
+
+
+#: All that an application reads from others.
+READ = {
+    "bedside": ("vitals", "admissions", "labs", "outcomes"),
+    "learning": ("lessons",),
+    "paging": (
+        "recommendations",
+        "alerts_raised",
+        "alerts_acknowledged",
+        "alerts_silences",
+        "delivery_receipts",
+    ),
+    "answers": ("chat_questions", "documents", "recommendations"),
+}
+
+
+@pytest.mark.parametrize("application", READ)
+async def test_a_header_whose_name_is_not_utf8_stops_no_topic_of_any_application(
+    live: Settings, start_worker: Start, application: str
+) -> None:
+    live = live.model_copy(update={"feature_set": "labs"})
+    await ensure(live)
+    topics = catalogue(live)
+    odd: Made = (b"k", b"odd", [(NOT_UTF8, b"\x00")])
+    after: Made = (b"k", b"after it", [])
+    read_by = [getattr(topics, name).name for name in READ[application]]
+    for number, topic in enumerate(read_by):
+        await produce(live, topic, [odd, after], compression=number % 2)
+    worker = start_worker(live, application=application)  # type: ignore[call-arg]
+
+    found = await read(
+        live,
+        [topics.dead_letters.name],
+        lambda records: len(records) >= 2 * len(read_by),
+        worker,
+    )
+
+    letters = {(letter["topic"], letter["offset"]): letter for letter in parsed(found)}
+    assert set(letters) == {(topic, offset) for topic in read_by for offset in (0, 1)}
+    for topic in read_by:
+        letter = letters[topic, 0]
+        assert letter["reason"] == "the name of a header is not UTF-8"
+        assert base64.b64decode(letter["value"]) == b"odd"
+        assert [base64.b64decode(name) for name in letter["header_names"]] == [NOT_UTF8]
+        assert "header" not in letters[topic, 1]["reason"]
+
+
+async def test_readings_around_odd_headers_are_scored(live: Settings, start_worker: Start) -> None:
+    await ensure(live)
+    worker = start_worker(live)
+    topics = catalogue(live)
+    key, value = _good(1)
+    usable: list[Made] = [
+        (key, value, []),
+        (key, value, [(b"none", None), (b"twice", b"1"), (b"twice", b"2"), (b"", b"")]),
+        (key, value, [("\u00e4".encode(), b"")]),
+    ]
+    bad: list[Made] = [
+        (key, value, [(NOT_UTF8, None), (b"twice", b"1"), (b"twice", None)]),
+        (key, value, [(b"large", b"x" * 1_000_000)]),
+    ]
+
+    await produce(live, topics.vitals.name, [usable[0], bad[0], usable[1]])
+    await produce(live, topics.vitals.name, [bad[1]])
+    await produce(live, topics.vitals.name, [usable[2]])
+    found = await read(
+        live,
+        [topics.recommendations.name, topics.dead_letters.name],
+        lambda records: len(records) >= 5,
+        worker,
+    )
+
+    letters = parsed(r for r in found if r.topic == topics.dead_letters.name)
+    assert sorted(letter["reason"].split(":")[0] for letter in letters) == [
+        "the name of a header is not UTF-8",
+        "too large",
+    ]
+    assert len(found) == 5, "three readings are scored"
 
 
 async def test_readings_beyond_the_grace_go_to_the_late_topic_and_not_to_a_score(

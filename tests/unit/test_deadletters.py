@@ -1,5 +1,6 @@
 """A dead letter is the whole record; too many of them stop the worker."""
 
+import base64
 import json
 from typing import Any
 
@@ -41,6 +42,21 @@ def test_a_dead_letter_tells_where_its_record_stands_and_what_is_wrong_with_it()
 
 def test_a_long_reason_is_cut_because_it_is_for_people() -> None:
     assert letter(Record(b"{"), "x" * 5_000)["reason"] == "x" * 500
+
+
+def test_a_header_name_of_any_bytes_is_kept_and_only_that_header_is_not_sent_again() -> None:
+    headers = [("odd\udce4", b"1"), ("fine", b"2"), ("fine", None)]
+    found = letter(Record(b"{", headers=headers))
+    DeadLetter.model_validate_json(json.dumps(found))
+    assert [base64.b64decode(name) for name in found["header_names"]] == [
+        b"odd\xe4", b"fine", b"fine",
+    ]  # fmt: skip
+    assert found["headers"][0] == ["odd\\xe4", "MQ=="], "for people, and its value"
+    assert original(found)["headers"] == headers[1:]
+
+
+def test_names_that_are_utf8_are_told_once() -> None:
+    assert "header_names" not in letter(Record(b"{", headers=[("Ger\u00e4t", b"1")]))
 
 
 # -- the limit

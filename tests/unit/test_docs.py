@@ -57,6 +57,7 @@ from streams.events import (
     Reading,
     Recommendation,
 )
+from streams.header_names import unreadable
 from streams.intake import Intake, IntakeRules, take
 from streams.metrics import metrics
 from streams.recommend import Recommender
@@ -64,6 +65,7 @@ from streams.topics import Topic, catalogue
 from tables.codec import VERSION
 from tables.stays import Stays
 from tables.windows import Windows
+from tests.helpers import Record
 from tests.malformed import MALFORMED
 
 ROOT = Path(__file__).parent.parent.parent
@@ -419,6 +421,7 @@ def _first_cells(heading: str) -> list[str]:
 def test_every_reason_of_a_dead_letter_is_listed_and_no_other() -> None:
     listed = _first_cells("### Reasons")
     reasons = [_taken(value).rejects[0].reason for value in [*MALFORMED.values(), None]]
+    reasons.append(unreadable(Record(b"", headers=[("\udce4", b"")])))
 
     assert {next((r for r in listed if reason.startswith(r)), reason) for reason in reasons} == set(
         listed
