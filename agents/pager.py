@@ -32,6 +32,7 @@ from streams.alert_events import (
 )
 from streams.application import VigilApp, report_lag
 from streams.audit import Chain, newest, of_change
+from streams.audit_hashes import Hashes, audit_key
 from streams.delivery.message import Channel, FindError, InDoubt, Message, Provider
 from streams.header_names import require_names
 from streams.intake_alerts import give
@@ -82,6 +83,7 @@ class PagerAgent:
     ) -> None:
         self._app, self._topics, self._table = app, topics, table
         self._policy, self._providers = policy, providers
+        self._hashes = Hashes(audit_key(app.settings))
         self._turn = asyncio.Lock()
         self._noting = 0
         self._assignment = -1
@@ -227,7 +229,8 @@ class PagerAgent:
         value = told.model_dump_json().encode()
         key, name = alert.alert_id.encode(), self._topics.alerts.name
         outbox.add(name, partition_of(key, self._app.sizes[name]), key, value)
-        outbox.add(self._topics.audit.name, 0, None, self._chain.bind(of_change(told, value)))
+        entry = of_change(told, value, self._hashes)
+        outbox.add(self._topics.audit.name, 0, None, self._chain.bind(entry))
         metrics.alert_changes.labels(change.state).inc()
 
     # -- to and from providers

@@ -26,7 +26,8 @@ from rag.answers import Quote, RuleMatch
 from rag.safety.rate import Bucket, RateLimit
 from rag.tools.claims import Claims, Refusal, read_claims
 from streams.application import VigilApp, report_lag
-from streams.audit import Chain, newest, of_answer, sha256_of
+from streams.audit import Chain, newest, of_answer
+from streams.audit_hashes import Hashes, audit_key, sha256_of
 from streams.chat_events import ChatAnswer, ChatAuditEntry, Citation, Question, SafetyRule
 from streams.header_names import require_names
 from streams.ids import answer_id, question_id
@@ -95,6 +96,8 @@ class QuestionsAgent:
         self._buckets: dict[str, Bucket] = {}
         key = app.settings.claims_key
         self._claims_key = None if key is None else key.get_secret_value().encode()
+        self._audit_key = audit_key(app.settings)
+        self._hashes = Hashes(self._audit_key)
         self._tolerance_ms = round(app.settings.future_tolerance_s * 1000)
         self._assignment = -1
         self._chains: dict[int, Chain] = {}
@@ -152,7 +155,12 @@ class QuestionsAgent:
             question.question_id
             or question_id(record.topic, record.partition, record.offset, produced_ms),
             at_ms,
-            read_claims(record.headers, key=self._claims_key, now_s=now_ms() / 1000),
+            read_claims(
+                record.headers,
+                key=self._claims_key,
+                now_s=now_ms() / 1000,
+                audit_key=self._audit_key,
+            ),
         )
 
     async def _answer(
@@ -227,7 +235,7 @@ class QuestionsAgent:
         outbox.add(name, partition_of(key, self._app.sizes[name]), key, value)
         told = ChatAnswer.model_validate_json(value)
         asked_by = one.claims.sub if isinstance(one.claims, Claims) else None
-        entry = of_answer(told, value, one.question.text, asked_by)
+        entry = of_answer(told, value, one.question.text, asked_by, self._hashes)
         outbox.add(
             self._topics.chat_audit.name, partition, None, self._chains[partition].bind(entry)
         )

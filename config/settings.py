@@ -134,6 +134,13 @@ class Settings(BaseSettings):
         description="Address that a page links to, with {reference} in it; default: no link.",
     )
 
+    # audits
+    audit_key: SecretStr | None = Field(
+        None,
+        description="Makes the hashes of ids in the audits; keep it, and keep it away. Without it "
+        "whoever can guess ids can look them up.",
+    )
+
     # readings
     grace_hours: float = Field(
         6, ge=0, le=8, description="How late a reading may come, event time."

@@ -169,10 +169,14 @@ class AlertChange(Event):
 
 
 class AuditEntry(ChainedEntry):
-    """A change of an alert as it is kept for good: ids and hashes, each entry bound to the last."""
+    """A change of an alert as it is kept for good: ids and hashes, each entry bound to the last.
 
-    change_id: str
-    alert_id: str
+    With ``VIGIL_AUDIT_KEY`` its hashes are HMAC-SHA-256 with the key, of ids with ``id/`` before
+    them.
+    """
+
+    change_id: str = Field(description="With a key its hash.")
+    alert_id: str = Field(description="With a key its hash: it is made of the patient's id.")
     state: AlertState
     at: Moment
     contact: str | None = None

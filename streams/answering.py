@@ -30,6 +30,7 @@ from rag.safety.redact import redact
 from rag.tools.registry import Setting
 from rag.tools.rights import Rights
 from rag.tools.scene import Ward
+from streams.audit_hashes import audit_key
 
 __all__ = ["Evidence", "answerer", "evidence", "unseen", "warm_up"]
 
@@ -108,7 +109,7 @@ def answerer(settings: Settings, found: Evidence, ward: Ward | None = None) -> A
         ValueError: there are no emergency numbers for the region, or the policy is wrong.
     """
     policy = load_policy(settings.policy)
-    rights = Rights(everywhere=frozenset(settings.sees_everybody))
+    rights = Rights(frozenset(settings.sees_everybody), audit_key(settings))
     return Answerer(
         Safety.load(settings.region),
         found.retriever,

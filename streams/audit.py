@@ -2,11 +2,11 @@
 
 Ids and hashes only: who was paged about what is known to whoever has the topic `alerts` beside it,
 who asked what to whoever has `chat.questions`; and nobody can change or take out an entry without
-breaking the chain. What is told again after a crash is in it twice, with the same id; the chain
+breaking the chain. With `Settings.audit_key` the hashes are keyed: else whoever can guess ids can
+try them all. What is told again after a crash is in it twice, with the same id; the chain
 goes on. Each partition has a chain of its own.
 """
 
-import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,11 +17,19 @@ from pydantic import ValidationError
 
 from config.settings import Settings
 from streams.alert_events import AlertChange, AuditEntry
+from streams.audit_hashes import Hashes, sha256_of
 from streams.chat_events import ChatAnswer, ChatAuditEntry
 from streams.clients import opened
 from streams.events import ChainedEntry
 
-__all__ = ["Break", "Chain", "check", "newest", "of_answer", "of_change", "sha256_of"]
+__all__ = [
+    "Break",
+    "Chain",
+    "check",
+    "newest",
+    "of_answer",
+    "of_change",
+]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +38,7 @@ _UNBOUND: dict[str, Any] = {"number": 0, "previous": "", "hash": ""}
 
 _NOTHING = "0" * 64
 _WAIT_MS = 500
+_PLAIN = Hashes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +88,31 @@ class Chain:
         return self._number
 
 
-def of_change(change: AlertChange, content: bytes) -> AuditEntry:
+def of_change(change: AlertChange, content: bytes, hashes: Hashes = _PLAIN) -> AuditEntry:
     """Make the entry of a change of an alert, not bound yet.
 
     Args:
         change: that it is of.
         content: the change as it went out.
+        hashes: of what it does not say in clear. An alert's id is a hash of its patient's.
     """
     return AuditEntry(
         **_UNBOUND,
-        change_id=change.change_id,
-        alert_id=change.alert_id,
+        change_id=hashes.of_id(change.change_id),
+        alert_id=hashes.of_id(change.alert_id),
         state=change.state,
         at=change.at,
         contact=change.contact,
-        content=sha256_of(content),
+        content=hashes.of_bytes(content),
     )
 
 
 def of_answer(
-    answer: ChatAnswer, content: bytes, question: str, asked_by: str | None
+    answer: ChatAnswer,
+    content: bytes,
+    question: str,
+    asked_by: str | None,
+    hashes: Hashes = _PLAIN,
 ) -> ChatAuditEntry:
     """Make the entry of an answer, not bound yet.
 
@@ -107,27 +121,23 @@ def of_answer(
         content: the answer as it went out.
         question: its text.
         asked_by: subject of the claims; None = nobody said.
+        hashes: of what it does not say in clear. An answer's id is a hash of its session's.
     """
     patient = answer.patient_id
     return ChatAuditEntry(
         **_UNBOUND,
         question_id=answer.question_id,
-        answer_id=answer.answer_id,
+        answer_id=hashes.of_id(answer.answer_id),
         outcome=answer.outcome,
         at=answer.answered_at,
-        asked_by=None if asked_by is None else sha256_of(asked_by.encode()),
-        patient=None if patient is None else sha256_of(patient.encode()),
+        asked_by=None if asked_by is None else hashes.of("asker", asked_by),
+        patient=None if patient is None else hashes.of("patient", patient),
         rules=[f"{rule.rule}@{rule.version}" for rule in answer.rules],
         tools=answer.tools,
         documents=list(dict.fromkeys(quote.document_id for quote in answer.quotes)),
-        question=sha256_of(question.encode()),
-        content=sha256_of(content),
+        question=hashes.of_bytes(question.encode()),
+        content=hashes.of_bytes(content),
     )
-
-
-def sha256_of(content: bytes) -> str:
-    """Hash as 64 hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def check(

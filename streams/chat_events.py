@@ -86,10 +86,14 @@ class DocumentEvent(Event):
 
 
 class ChatAuditEntry(ChainedEntry):
-    """An answer as it is kept for good: ids and hashes, each entry bound to the one before."""
+    """An answer as it is kept for good: ids and hashes, each entry bound to the one before.
+
+    With ``VIGIL_AUDIT_KEY`` its hashes are HMAC-SHA-256 with the key: of ids with their kind before
+    them, ``asker/nurse-1``, ``patient/p-77``, ``id/`` and the answer's id.
+    """
 
     question_id: str
-    answer_id: str
+    answer_id: str = Field(description="With a key its hash.")
     outcome: Outcome
     at: Moment
     asked_by: str | None = Field(description="SHA-256 of the subject of the claims; null = nobody.")

@@ -22,6 +22,7 @@ from config.settings import Settings, settings
 from rag.safety.rate import RateLimit
 from streams.answering import Evidence, answerer, evidence, warm_up
 from streams.application import VigilApp, new_app
+from streams.audit_hashes import audit_key
 from streams.topics import catalogue
 from tables.conversations import Conversations, Rules
 from tables.store import BatchTable
@@ -93,6 +94,7 @@ def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     chosen = settings()
+    audit_key(chosen, warn=True)
     found = evidence(chosen)
     warm_up(chosen, found)
     return build(chosen, found)

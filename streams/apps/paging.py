@@ -22,6 +22,7 @@ from agents.watch import WatchAgent
 from config.policy import Policy
 from config.settings import Settings, settings
 from streams.application import VigilApp, new_app
+from streams.audit_hashes import audit_key
 from streams.callbacks import serve_callbacks
 from streams.delivery.closing import close_all
 from streams.delivery.message import Channel, Provider
@@ -95,4 +96,5 @@ def __getattr__(name: str) -> Any:
     from streams.delivery.choose import providers
 
     chosen = settings()
+    audit_key(chosen, warn=True)
     return build(chosen, load_policy(chosen.policy), providers(chosen))

@@ -1,5 +1,6 @@
 """The agent of questions on fake topics, with an answerer that says what it was asked."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -8,10 +9,11 @@ import pytest
 from faust.types import TP
 
 from agents.questions import QuestionsAgent
+from config.settings import Settings
 from rag.answering import Ask, Given
 from rag.answers import Answer
 from rag.safety.rate import RateLimit
-from rag.tools.claims import CLAIMS_HEADER, Claims, Refusal
+from rag.tools.claims import CLAIMS_HEADER, Claims, Refusal, subject_hash
 from streams.audit import check
 from streams.chat_events import ChatAnswer, ChatAuditEntry
 from streams.transport import Batch
@@ -26,13 +28,17 @@ class Echo:
 
     def __init__(self) -> None:
         self.asked: list[list[Ask]] = []
+        self.patient: str | None = None
 
     async def answer(self, asks: Sequence[Ask]) -> list[Given]:
         if asks:
             self.asked.append(list(asks))
         if any(ask.text == "fail" for ask in asks):
             raise ZeroDivisionError
-        return [Given(Answer("answered", f"You asked: {ask.text}"), "Sepsis") for ask in asks]
+        return [
+            Given(Answer("answered", f"You asked: {ask.text}"), "Sepsis", self.patient)
+            for ask in asks
+        ]
 
 
 class Desk:
@@ -55,6 +61,11 @@ class Desk:
             RateLimit(self.per_minute, self.per_minute),
             self.table,
         )
+
+    def keyed(self, key: str) -> None:
+        """A worker starts with a key of the audit."""
+        self.bench.app.settings = Settings(**self.bench.settings.model_dump() | {"audit_key": key})
+        self.begin()
 
     async def takes(self, *records: Any) -> Event:
         (event,) = await self.bench.feed(self.agent, list(records))
@@ -189,6 +200,27 @@ async def test_the_audit_has_hashes_and_no_words_and_its_chain_outlives_the_work
     count, breaks = check(desk.audit, ChatAuditEntry)
     assert (count, breaks) == (2, [])
     assert not [value for _, value in desk.audit if b"Quill" in value or b"mrn-77" in value]
+
+
+async def test_with_a_key_no_id_is_found_in_the_audit_by_trying_ids(desk: Desk) -> None:
+    desk.keyed("secret")
+    claims = Claims(sub="nurse-1", role="nurse", units=("ICU-1",), exp=9e9)
+    headers = [(CLAIMS_HEADER, claims.model_dump_json().encode())]
+    desk.echo.patient = "mrn-77"
+    asked = "What is the risk of mrn-77?"
+    await desk.takes(desk.question(0, asked, headers=headers, question_id="q"))
+
+    ((_, value),) = desk.audit
+    (answer,) = desk.answers
+    (sent,) = desk.bench.sent(desk.bench.topics.chat_answers)
+    tried = ("mrn-77", "patient/mrn-77", "nurse-1", "asker/nurse-1", "s", asked)
+    for told in (*(each.encode() for each in tried), sent["value"]):
+        assert hashlib.sha256(told).hexdigest().encode() not in value
+    assert answer.answer_id.encode() not in value
+    entry = ChatAuditEntry.model_validate_json(value)
+    assert entry.patient == subject_hash("patient", "mrn-77", b"secret")
+    assert entry.asked_by == subject_hash("asker", "nurse-1", b"secret")
+    assert check(desk.audit, ChatAuditEntry) == (1, [])
 
 
 async def test_a_session_that_asks_too_much_is_told_so_by_the_rule(desk: Desk) -> None:

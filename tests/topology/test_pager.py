@@ -1,16 +1,19 @@
 """The pager: what is told, stored and sent while its lease blinks, and around a rebalance."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, TopicAuthorizationFailedError
 from faust.types import TP
+from pydantic import SecretStr
 
 import agents.pager
 from config.clock import from_ms
 from streams.alert_events import Acknowledgement
+from streams.audit_hashes import Hashes
 from streams.metrics import REGISTRY
 from streams.producer import RevokedError
 from tables.pager import Pager
@@ -38,6 +41,21 @@ async def desk(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
     yield made
     await made.end()
     assert made.bench.failed is None
+
+
+async def test_with_a_key_the_audit_has_no_id_that_was_made_of_the_patients(desk: Desk) -> None:
+    desk.bench.app.settings = desk.bench.settings.model_copy(update={"audit_key": SecretStr("k")})
+    await desk.begin()
+    await desk.raises(desk.alert("0123456789abcdef"))
+
+    entries = [sent["value"] for sent in desk.bench.sent(desk.topics.audit)]
+    changes = desk.bench.sent(desk.topics.alerts)
+    assert len(entries) == len(changes) > 0
+    for entry, change in zip(entries, changes, strict=True):
+        assert b"0123456789abcdef" not in entry
+        assert hashlib.sha256(change["value"]).hexdigest().encode() not in entry
+    told = {json.loads(entry)["alert_id"] for entry in entries}
+    assert told == {Hashes(b"k").of_id("0123456789abcdef")}, "one alert's entries go together"
 
 
 # -- a lease that ends and comes back within the same assignment
