@@ -47,6 +47,9 @@ log = logging.getLogger(__name__)
 
 #: Bytes of a question with its headers; a text of 8,000 characters is less, however it is encoded.
 _MOST_BYTES = 64 * 1024
+#: Between an answer as it is remembered and the hash of whom a refusal was about: that is for the
+#: audit alone. JSON has no line breaks where it is written without any.
+_ABOUT = b"\n"
 #: 1971 and 2200, as of every event's times.
 _FIRST_MS, _LAST_MS = 31_536_000_000, 7_258_118_400_000
 
@@ -192,6 +195,7 @@ class QuestionsAgent:
                 found.focus,
                 found.patient or "",
             )
+            value += _ABOUT + found.about.encode() if found.about else b""
             writes[session.encode()] = self._conversations.take(partition, session, turn, value)
             self._tell(partition, one, value, outbox)
             metrics.answers.labels(found.answer.outcome).inc()
@@ -232,10 +236,12 @@ class QuestionsAgent:
 
     def _tell(self, partition: int, one: _Asked, value: bytes, outbox: Outbox) -> None:
         key, name = one.question.session_id.encode(), self._topics.chat_answers.name
+        value, _, about = value.partition(_ABOUT)
         outbox.add(name, partition_of(key, self._app.sizes[name]), key, value)
         told = ChatAnswer.model_validate_json(value)
         asked_by = one.claims.sub if isinstance(one.claims, Claims) else None
-        entry = of_answer(told, value, one.question.text, asked_by, self._hashes)
+        text, to_whom = one.question.text, about.decode() or None
+        entry = of_answer(told, value, text, asked_by, self._hashes, to_whom)
         outbox.add(
             self._topics.chat_audit.name, partition, None, self._chains[partition].bind(entry)
         )

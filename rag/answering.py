@@ -12,7 +12,7 @@ with an endpoint      → the model's words, as far as each sentence cites a quo
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from zoneinfo import ZoneInfo
 
@@ -26,8 +26,9 @@ from rag.followup import resolve
 from rag.replying import reply_to
 from rag.retriever import Retriever
 from rag.safety import Safety, Verdict
-from rag.tools.claims import Claims, Refusal
+from rag.tools.claims import Claims, Refusal, subject_hash
 from rag.tools.matching import match
+from rag.tools.names import named
 from rag.tools.registry import Setting, call
 from rag.tools.scene import Ward
 from rag.tools.subjects import ToolArgumentError
@@ -81,12 +82,14 @@ class Given:
         focus: subject of its first quote.
         patient: whom it is about.
         corpus: version of the documents that were asked.
+        about: of a refusal, hash of whom or what it was about, for the audit alone; "" = nobody.
     """
 
     answer: Answer
     focus: str = ""
     patient: str | None = None
     corpus: str = ""
+    about: str = ""
 
 
 class Answerer:
@@ -151,7 +154,18 @@ class Answerer:
             said = (self._said(asks[n], one) for n, one in zip(rest, looked, strict=True))
             for number, one in zip(rest, await asyncio.gather(*said), strict=True):
                 given[number] = one
-        return [one for one in given if one is not None]
+        answered = [one for one in given if one is not None]
+        return [self._noted(ask, one) for ask, one in zip(asks, answered, strict=True)]
+
+    def _noted(self, ask: Ask, given: Given) -> Given:
+        """A refusal with whom it was about: who is asked about without a right is to be found."""
+        if given.answer.outcome != "refused" or given.about:
+            return given
+        patient = _whom(ask)
+        if patient is None:
+            return given
+        key = (self._setting or Setting()).rights.audit_key
+        return replace(given, about=subject_hash("patient", patient, key))
 
     def _look_up(self, asks: Sequence[Ask], verdicts: Sequence[Verdict]) -> list["Given | _Found"]:
         """Look a second time for what is urgent, then for evidence; takes its time."""
@@ -225,7 +239,9 @@ class Answerer:
         rule = RuleMatch(f"claims/{refusal.reason}", "1", 0, 0)
         text = reply_text.with_notes(refusal.text, ())
         tools = (refusal.tool,) if refusal.tool else ()
-        return Given(Answer("refused", text, rules=(rule,), tools=tools))
+        return Given(
+            Answer("refused", text, rules=(rule,), tools=tools), about=refusal.subject_hash
+        )
 
     # -- evidence
 
@@ -279,6 +295,14 @@ class _Found:
     quotes: tuple[Quote, ...]
     documents: Mapping[str, Document]
     sure: float
+
+
+def _whom(ask: Ask) -> str | None:
+    """The patient that a question is about, as far as it says so; None = it does not."""
+    own = ask.claims.own_id if isinstance(ask.claims, Claims) else None
+    beside, last = ask.patient_id or own, ask.past.patient or None
+    found = named(ask.text, ask.text.lower(), [name for name in (beside, last) if name], ())
+    return found.patient_id or beside or (last if found.third else None)
 
 
 def _ruled(verdict: Verdict) -> Given:

@@ -76,7 +76,7 @@ class Chain:
         )
         bound = made.model_copy(update={"hash": _hash_of(made)})
         self._number, self._hash = bound.number, bound.hash
-        return bound.model_dump_json().encode()
+        return bound.model_dump_json(exclude_unset=True).encode()
 
     def follows(self, entry: ChainedEntry) -> bool:
         """Whether an entry is the next one."""
@@ -113,6 +113,7 @@ def of_answer(
     question: str,
     asked_by: str | None,
     hashes: Hashes = _PLAIN,
+    about: str | None = None,
 ) -> ChatAuditEntry:
     """Make the entry of an answer, not bound yet.
 
@@ -122,6 +123,7 @@ def of_answer(
         question: its text.
         asked_by: subject of the claims; None = nobody said.
         hashes: of what it does not say in clear. An answer's id is a hash of its session's.
+        about: hash of what a refusal was about; None = it is none, or of nobody.
     """
     patient = answer.patient_id
     return ChatAuditEntry(
@@ -132,6 +134,7 @@ def of_answer(
         at=answer.answered_at,
         asked_by=None if asked_by is None else hashes.of("asker", asked_by),
         patient=None if patient is None else hashes.of("patient", patient),
+        about=about,
         rules=[f"{rule.rule}@{rule.version}" for rule in answer.rules],
         tools=answer.tools,
         documents=list(dict.fromkeys(quote.document_id for quote in answer.quotes)),
@@ -171,7 +174,8 @@ def check(
 
 
 def _hash_of(entry: ChainedEntry) -> str:
-    return sha256_of(entry.model_dump_json(exclude={"hash"}).encode())
+    # of what it says: an entry of an older release has no fields that came since
+    return sha256_of(entry.model_dump_json(exclude={"hash"}, exclude_unset=True).encode())
 
 
 async def newest(

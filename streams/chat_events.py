@@ -98,6 +98,11 @@ class ChatAuditEntry(ChainedEntry):
     at: Moment
     asked_by: str | None = Field(description="SHA-256 of the subject of the claims; null = nobody.")
     patient: str | None = Field(description="SHA-256 of the patient's id.")
+    about: str | None = Field(
+        None,
+        description="Of a refusal: SHA-256 of whom or what it was about, `patient/` and the id, "
+        "`unit/…` or `alert/…`.",
+    )
     rules: list[str]
     tools: list[str]
     documents: list[str]

@@ -11,7 +11,7 @@ from faust.types import TP
 from agents.questions import QuestionsAgent
 from config.settings import Settings
 from rag.answering import Ask, Given
-from rag.answers import Answer
+from rag.answers import Answer, Outcome
 from rag.safety.rate import RateLimit
 from rag.tools.claims import CLAIMS_HEADER, Claims, Refusal, subject_hash
 from streams.audit import check
@@ -29,6 +29,7 @@ class Echo:
     def __init__(self) -> None:
         self.asked: list[list[Ask]] = []
         self.patient: str | None = None
+        self.outcome: Outcome = "answered"
 
     async def answer(self, asks: Sequence[Ask]) -> list[Given]:
         if asks:
@@ -36,7 +37,9 @@ class Echo:
         if any(ask.text == "fail" for ask in asks):
             raise ZeroDivisionError
         return [
-            Given(Answer("answered", f"You asked: {ask.text}"), "Sepsis", self.patient)
+            Given(Answer(self.outcome, f"You asked: {ask.text}"), "Sepsis", self.patient)
+            if self.outcome == "answered"
+            else Given(Answer(self.outcome, "No."), about="ab" * 32)
             for ask in asks
         ]
 
@@ -221,6 +224,23 @@ async def test_with_a_key_no_id_is_found_in_the_audit_by_trying_ids(desk: Desk) 
     assert entry.patient == subject_hash("patient", "mrn-77", b"secret")
     assert entry.asked_by == subject_hash("asker", "nurse-1", b"secret")
     assert check(desk.audit, ChatAuditEntry) == (1, [])
+
+
+async def test_whom_a_refusal_was_about_is_in_the_audit_each_time_and_in_no_answer(
+    desk: Desk,
+) -> None:
+    desk.echo.outcome = "refused"
+    await desk.takes(desk.question(0, question_id="q"))
+    desk.begin()  # killed before its offset was committed
+    desk.echo = Echo()
+    await desk.takes(desk.question(0, question_id="q"))
+
+    entries = [ChatAuditEntry.model_validate_json(value) for _, value in desk.audit]
+    assert [entry.about for entry in entries] == ["ab" * 32] * 2
+    first, second = (each["value"] for each in desk.bench.sent(desk.bench.topics.chat_answers))
+    assert first == second
+    assert b"abab" not in first
+    assert entries[0].content == hashlib.sha256(first).hexdigest()
 
 
 async def test_a_session_that_asks_too_much_is_told_so_by_the_rule(desk: Desk) -> None:

@@ -16,6 +16,9 @@ from rag.extract import Extractor
 from rag.index import Index
 from rag.retriever import Retriever
 from rag.safety import Verdict
+from rag.tools.claims import subject_hash
+from rag.tools.registry import Setting
+from rag.tools.rights import Rights
 from tables.conversations import Past
 from tests.unit.made_corpus import GOUT, WordEncoder, document
 from tests.unit.made_ward import claims, recommendation, ward
@@ -155,3 +158,46 @@ def test_questions_are_answered_in_the_order_in_which_they_came() -> None:
         ask("refused!"),
     )
     assert [each.outcome for each in found] == ["answered", "emergency", "abstained", "refused"]
+
+
+# -- whom a refusal was about
+
+
+def _about(question: Ask, **given: Any) -> str:
+    (found,) = asyncio.run(answerer(**given).answer([question]))
+    assert found.answer.outcome == "refused"
+    assert found.patient is None, "it goes into no answer and no conversation"
+    return found.about
+
+
+RISK = "What is the risk of patient p000123?"
+NAMED = subject_hash("patient", "p000123")
+
+
+def test_a_refusal_for_want_of_a_right_or_of_claims_notes_whom_it_was_about() -> None:
+    there = ward(recommendation(0))
+    assert _about(ask(RISK, claims=STRANGER), ward=there) == NAMED
+    assert _about(ask(RISK), ward=there) == NAMED, "nobody has signed in"
+    expired = claims(exp=1)
+    assert _about(ask(RISK, claims=expired), ward=there) == NAMED
+
+
+def test_a_refusal_by_rule_or_rate_notes_whom_it_was_about() -> None:
+    assert _about(ask("refused! what dose for patient p000123?")) == NAMED
+    assert _about(ask("refused! what dose?", patient_id="p000123")) == NAMED
+    her = Past(patient="p000123")
+    assert _about(ask("refused! what dose for her?", past=her)) == NAMED
+    assert _about(ask("What is Gout?", patient_id="p000123", allowed=False)) == NAMED
+    patient = claims(sub="p000123", role="patient", units=(), exp=9e9)
+    assert _about(ask("refused! what dose?", claims=patient)) == NAMED
+
+
+def test_a_refusal_about_nobody_notes_nobody() -> None:
+    assert _about(ask("refused! what dose of aspirin?")) == ""
+
+
+def test_with_a_key_of_the_audit_whom_a_refusal_was_about_is_keyed() -> None:
+    keyed = Setting(Rights(audit_key=b"k"))
+    by_rule = _about(ask("refused! patient p000123?"), setting=keyed)
+    by_right = _about(ask(RISK, claims=STRANGER), ward=ward(recommendation(0)), setting=keyed)
+    assert by_rule == by_right == subject_hash("patient", "p000123", b"k")
