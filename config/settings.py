@@ -240,6 +240,9 @@ class Settings(BaseSettings):
         description="Whose emergency numbers are told: a country's code, or EU; see "
         "config/emergency_numbers.yaml.",
     )
+    emergency_numbers: Path | None = Field(
+        None, description="A file of numbers of your own; default: config/emergency_numbers.yaml."
+    )
     time_zone: str = Field(
         "UTC", description="Of the clocks on the walls, for questions: Europe/Vienna."
     )

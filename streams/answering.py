@@ -111,7 +111,7 @@ def answerer(settings: Settings, found: Evidence, ward: Ward | None = None) -> A
     policy = load_policy(settings.policy)
     rights = Rights(frozenset(settings.sees_everybody), audit_key(settings))
     return Answerer(
-        Safety.load(settings.region),
+        Safety.load(settings.region, settings.emergency_numbers),
         found.retriever,
         confidence(settings.abstain_below),
         Extractor(sentences, found.encoder.encode, Limits(encoded=_ENCODED), flagged=flag),

@@ -64,9 +64,8 @@ class Safety:
 
         Raises:
             ValueError: there are no numbers for the region.
-            RulesError: a file is wrong; the line is told.
+            RulesError: a file is wrong, and its line is told; or it cannot be read.
             NetError: the net's coefficients are of another version.
-            OSError: a file cannot be read.
         """
         return cls(Emergencies(), Refusals(), Numbers(region, numbers))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from rag.safety.rules import Strict, read
+from rag.safety.source import Source
 
 __all__ = ["Numbers", "Region"]
 
@@ -38,6 +39,31 @@ class Texts(Strict):
     abuse: str
 
 
+#: What a text may name; and what it has to: without it nobody would be told whom to call.
+_NAMES = ("emergency", "crisis", "poison", "abuse")
+_NEEDED = {name: f"{{{name}}}" for name in _NAMES}
+
+
+def _check(texts: Texts, source: Source) -> None:
+    """Find what would fail, or tell no number, when somebody needs help.
+
+    Raises:
+        RulesError: a text names what there is not, or leaves out its number.
+    """
+    for name, text in texts.model_dump().items():
+        place, needed = ("texts", name), _NEEDED[name]
+        try:
+            told = text.format_map(_NEEDED)
+        except (KeyError, ValueError, IndexError, AttributeError):
+            raise source.wrong(
+                place,
+                f"texts.{name}: something in braces is none of {', '.join(_NEEDED.values())}: "
+                "write one of these",
+            ) from None
+        if needed not in told:
+            raise source.wrong(place, f"texts.{name}: it tells no number: put {needed} in")
+
+
 class NumbersFile(Strict):
     """``config/emergency_numbers.yaml``."""
 
@@ -57,12 +83,12 @@ class Numbers:
 
     Raises:
         ValueError: the file does not have the region.
-        RulesError: the file is wrong.
-        OSError: it cannot be read.
+        RulesError: the file is wrong, or cannot be read.
     """
 
     def __init__(self, region: str | None = None, path: Path | None = None) -> None:
-        content, _ = read(NumbersFile, "emergency_numbers.yaml", path)
+        content, source = read(NumbersFile, "emergency_numbers.yaml", path)
+        _check(content.texts, source)
         code = (region or "").strip().upper()
         code = {"UK": "GB", "USA": "US"}.get(code, code)
         if code and code not in content.regions:

@@ -17,6 +17,14 @@ __all__ = ["RulesError", "Source", "Strict", "compiled", "read"]
 _M = TypeVar("_M", bound="Strict")
 
 
+#: What to do about a mistake, by pydantic's name for it.
+_REMEDIES = {
+    "missing": "add it",
+    "extra_forbidden": "take it out, or correct its name",
+    "string_type": 'write it in quotes, "999"',
+}
+
+
 class Strict(BaseModel):
     """A part of a rule file.
 
@@ -36,10 +44,16 @@ def read(model: type[_M], name: str, path: Path | None = None) -> tuple[_M, Sour
         path: another to read instead.
 
     Raises:
-        RulesError: it is wrong; every mistake is told.
-        OSError: it cannot be read.
+        RulesError: it is wrong, and every mistake is told; or it cannot be read.
     """
-    text = path.read_text("utf-8") if path else files("config").joinpath(name).read_text("utf-8")
+    try:
+        text = (path or files("config").joinpath(name)).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise RulesError(
+            f"{path or name} cannot be read: {why}: name a text file, such as a copy of "
+            f"config/{name}"
+        ) from None
     shown = str(path or name)
     found = read_yaml(text)
     if found.problems:
@@ -52,7 +66,11 @@ def read(model: type[_M], name: str, path: Path | None = None) -> tuple[_M, Sour
         return model.model_validate(data), Source(shown, found.lines)
     except ValidationError as error:
         problems = [
-            Problem(found.line(each["loc"]), f"{_dotted(each['loc'])}: {each['msg']}: correct it")
+            Problem(
+                found.line(each["loc"]),
+                f"{_dotted(each['loc'])}: {each['msg']}: "
+                f"{_REMEDIES.get(each['type'], 'correct it')}",
+            )
             for each in error.errors(include_url=False)
         ]
         raise RulesError("\n".join(_said(shown, problem) for problem in sorted(problems))) from None

@@ -42,6 +42,10 @@ def worker(application: str, loglevel: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if application == "paging":
         load_policy(settings().policy)  # said before a broker is waited for
+    elif application == "answers":
+        from rag.safety.numbers import Numbers
+
+        Numbers(settings().region, settings().emergency_numbers)  # likewise
     # what is wrong with the broker or the topics is said here in a sentence
     asyncio.run(prepare(settings()))
     uvloop.install()
