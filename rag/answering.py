@@ -26,12 +26,12 @@ from rag.followup import resolve
 from rag.replying import reply_to
 from rag.retriever import Retriever
 from rag.safety import Safety, Verdict
+from rag.tools.argument_texts import ToolArgumentError
 from rag.tools.claims import Claims, Refusal, subject_hash
 from rag.tools.matching import match
 from rag.tools.names import named
 from rag.tools.registry import Setting, call
 from rag.tools.scene import Ward
-from rag.tools.subjects import ToolArgumentError
 from tables.conversations import Past
 
 __all__ = ["Answerer", "Ask", "Given"]
@@ -222,7 +222,8 @@ class Answerer:
                 now_ms=ask.at_ms,
             )
         except ToolArgumentError as error:
-            return Given(Answer("abstained", reply_text.with_notes(str(error), ())))
+            log.info("a question does not fit its tool: %s", error)  # carries no values
+            return Given(Answer("abstained", reply_text.with_notes(error.said, ())))
         if isinstance(result, Refusal):
             return self._refused(result)
         patient = found.arguments.get("patient_id")

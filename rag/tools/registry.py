@@ -21,10 +21,10 @@ from models.risk import Tiers
 from rag.tools import alerts, patient_risk, patient_scores, patient_vitals, subjects, tiers, units
 from rag.tools import arguments as args
 from rag.tools import results as out
+from rag.tools.argument_texts import ToolArgumentError, what_to_write
 from rag.tools.claims import Claims, Refusal
 from rag.tools.rights import Rights
 from rag.tools.scene import Scene, Ward
-from rag.tools.subjects import ToolArgumentError
 from rag.tools.wording import said
 from streams.plain import plain
 
@@ -150,7 +150,7 @@ def call(
 
     Raises:
         ToolArgumentError: there is no such tool, or the arguments are not its own. The message
-            says what to change, and carries no values.
+            says what to change, and carries no values; ``said`` is for people.
     """
     tool = catalogue().get(name)
     if tool is None:
@@ -202,11 +202,14 @@ def _validated(tool: Tool, arguments: Mapping[str, Any] | str) -> args.Arguments
     try:
         return tool.arguments.model_validate(dict(arguments))
     except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False)
         problems = [
             f"{'.'.join(str(part) for part in one['loc']) or 'arguments'}: {one['msg'].lower()}"
-            for one in error.errors(include_input=False, include_url=False)
+            for one in found
         ]
-        raise ToolArgumentError(f"{tool.name}: {'; '.join(problems)}. It takes: {known}") from None
+        raise ToolArgumentError(
+            f"{tool.name}: {'; '.join(problems)}. It takes: {known}", what_to_write(found)
+        ) from None
 
 
 def _named(run: Callable[..., Any]) -> str:

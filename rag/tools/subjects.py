@@ -6,20 +6,17 @@ What may not be seen and what is not there get the same refusal.
 import re
 from collections.abc import Iterable
 
+from rag.tools.argument_texts import ToolArgumentError, several_units
 from rag.tools.arguments import AlertArgs, PatientArgs, UnitArgs
 from rag.tools.claims import Claims, Refusal
 from rag.tools.rights import Rights
 from rag.tools.scene import AlertView, PatientView, UnitView, Ward
 from tables.ward_alerts import AlertStory
 
-__all__ = ["ToolArgumentError", "Unknown", "alert", "patient", "unit"]
+__all__ = ["Unknown", "alert", "patient", "unit"]
 
 _WORD = re.compile(r"[\W_]+")
 _KIND = re.compile(r"^(ward|unit)(?=.)")
-
-
-class ToolArgumentError(ValueError):
-    """A tool was called with arguments that are none of its own; says what to change."""
 
 
 class Unknown:
@@ -64,7 +61,8 @@ def unit(
             return rights.refuse("no_right", claims, tool, "unit", "")
         if len(known) > 1:
             raise ToolArgumentError(
-                f"{tool}: unit_id: you have the right to several units: name the one you mean"
+                f"{tool}: unit_id: you have the right to several units: name the one you mean",
+                several_units(known),
             )
         name: str | None = known[0]
     else:

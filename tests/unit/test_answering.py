@@ -201,3 +201,15 @@ def test_with_a_key_of_the_audit_whom_a_refusal_was_about_is_keyed() -> None:
     by_rule = _about(ask("refused! patient p000123?"), setting=keyed)
     by_right = _about(ask(RISK, claims=STRANGER), ward=ward(recommendation(0)), setting=keyed)
     assert by_rule == by_right == subject_hash("patient", "p000123", b"k")
+
+
+def test_a_question_that_does_not_fit_its_tool_is_answered_with_what_to_write() -> None:
+    nurse = claims(units=("ICU-1", "ICU-2"), exp=9e9)
+    (which,) = answers(ask("Who is the sickest?", claims=nurse), ward=ward(recommendation(0)))
+    assert which.outcome == "abstained"
+    assert which.text.startswith("Please write which ward you mean: ICU-1 or ICU-2.")
+
+    risk = ask(f"What is the risk of patient {'1' * 200}?", claims=nurse)
+    (whose,) = answers(risk, ward=ward(recommendation(0)))
+    assert whose.text.startswith("I could not tell which patient you mean.")
+    assert "patient_id" not in whose.text

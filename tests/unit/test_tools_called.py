@@ -8,6 +8,7 @@ import pytest
 
 from models.vitals import VITALS
 from rag.tools import Refusal, ToolArgumentError, call, catalogue
+from rag.tools.argument_texts import UNCLEAR, what_to_write
 from rag.tools.arguments import VitalName
 from rag.tools.registry import openai_tools
 from tables.ward import WardTable
@@ -40,11 +41,48 @@ def test_wrong_arguments_are_told_with_what_to_change(name: str, arguments: Any,
     assert says in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("curent_risk", {}, "name the patient or the ward"),
+        ("current_risk", "{", "name the patient or the ward"),
+        ("current_risk", {"patient_id": "p1", "x": 1}, "name the patient or the ward"),
+        ("current_risk", {}, 'such as "patient p-77"'),
+        ("current_risk", {"patient_id": "1" * 200}, "the patient's id as it stands on the board"),
+        ("unit_summary", {"unit_id": ""}, 'such as "ICU-1"'),
+        ("why_paged", {"reference": ""}, "reference as the page has it"),
+        ("vital_trend", {"patient_id": "p", "vital": "mood"}, "Please write heart rate, pulse"),
+        ("vital_trend", {"patient_id": "p", "vital": "map", "hours": 25}, "at most 24 hours"),
+        ("alert_history", {"patient_id": "p", "hours": 200}, "at most 168 hours"),
+        ("risk_trend", {"patient_id": "p", "hours": 0}, "in the last 6 hours"),
+        ("sickest_on_unit", {"count": 51}, "at most 50 patients"),
+        ("sickest_on_unit", {"count": 0}, "the 5 sickest"),
+    ],
+)
+def test_people_are_told_in_a_sentence_what_to_write_instead(
+    name: str, arguments: Any, says: str
+) -> None:
+    with pytest.raises(ToolArgumentError) as raised:
+        call(name, arguments, WardTable(), site(), now_s=NOW_S)
+
+    said = raised.value.said
+    assert says in said
+    assert said.endswith((".", '".'))
+    words = ("_id", "_rate", "argument", "field", "input", "tool", "permitted", "string", name)
+    assert not [word for word in words if word in said.lower()], "words of programs"
+
+
+def test_every_argument_of_every_tool_has_its_sentence() -> None:
+    fields = {field for tool in catalogue().values() for field in tool.arguments.model_fields}
+    told = {field: what_to_write([{"loc": (field,), "ctx": {}}]) for field in fields}
+    assert not [field for field, said in told.items() if said == UNCLEAR]
+
+
 def test_a_wrong_value_is_not_repeated_in_the_error() -> None:
     with pytest.raises(ToolArgumentError) as raised:
         call("vital_trend", {"patient_id": "p-secret", "vital": "secret"}, WardTable(), claims())
 
-    assert "secret" not in str(raised.value)
+    assert "secret" not in str(raised.value) + raised.value.said
 
 
 def test_arguments_may_come_as_text(busy: WardTable) -> None:
@@ -54,8 +92,14 @@ def test_arguments_may_come_as_text(busy: WardTable) -> None:
 
 
 def test_somebody_of_several_units_is_asked_which(busy: WardTable) -> None:
-    with pytest.raises(ToolArgumentError, match="name the one you mean"):
+    with pytest.raises(ToolArgumentError, match="name the one you mean") as raised:
         call("unit_summary", {}, busy, claims(units=("ICU-1", "ICU-2")), now_s=NOW_S)
+    assert raised.value.said == "Please write which ward you mean: ICU-1 or ICU-2."
+
+    many = tuple(f"ICU-{n}" for n in range(1, 20))
+    with pytest.raises(ToolArgumentError) as raised:
+        call("unit_summary", {}, busy, claims(units=many), now_s=NOW_S)
+    assert raised.value.said.endswith("such as ICU-1.")
 
 
 def test_tools_are_json_schema_in_the_format_of_the_endpoint() -> None:
