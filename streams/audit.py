@@ -8,7 +8,8 @@ goes on. Each partition has a chain of its own.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -25,7 +26,10 @@ from streams.events import ChainedEntry
 __all__ = [
     "Break",
     "Chain",
+    "Head",
     "check",
+    "cut_off",
+    "head",
     "newest",
     "of_answer",
     "of_change",
@@ -46,12 +50,27 @@ class Break:
     """Where the chain does not hold.
 
     Attributes:
-        offset: of the entry on the topic.
+        offset: of the entry on the topic; None = it is not there.
         what: is wrong, for people.
     """
 
-    offset: int
+    offset: int | None
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest entry of a partition, as a check has found it.
+
+    Attributes:
+        partition: of the topic.
+        number: of the entry.
+        hash: of the entry; it tells all before it from any others.
+    """
+
+    partition: int
+    number: int
+    hash: str
 
 
 class Chain:
@@ -144,18 +163,23 @@ def of_answer(
 
 
 def check(
-    entries: Iterable[tuple[int, bytes | None]], kind: type[ChainedEntry] = AuditEntry
+    entries: Iterable[tuple[int, bytes | None]],
+    kind: type[ChainedEntry] = AuditEntry,
+    expected: Iterable[Head] = (),
 ) -> tuple[int, list[Break]]:
     """Check a whole partition.
 
     Args:
         entries: offset and value, in order.
         kind: of entry.
+        expected: newest entries of this partition that earlier checks have found.
 
     Returns:
         How many entries there are, and where the chain does not hold.
     """
-    count, breaks, before = 0, [], Chain()
+    count, before = 0, Chain()
+    breaks: list[Break] = []
+    gone = {(each.number, each.hash): each for each in expected}
     for offset, value in entries:
         count += 1
         try:
@@ -170,7 +194,28 @@ def check(
                 Break(offset, f"entry {entry.number} does not follow entry {before.number}")
             )
         before = Chain(entry)
-    return count, breaks
+        gone.pop((entry.number, entry.hash), None)
+    return count, breaks + [cut_off(each) for each in gone.values()]
+
+
+def cut_off(expected: Head) -> Break:
+    """An entry that an earlier check has found is not there."""
+    return Break(
+        None,
+        f"entry {expected.number}, which an earlier check has found, is not there: the end was "
+        "cut off, or the topic made anew",
+    )
+
+
+def head(
+    entries: Sequence[tuple[int, bytes | None]], kind: type[ChainedEntry], partition: int
+) -> Head | None:
+    """The newest entry of a partition; None where there is none."""
+    for _, value in reversed(entries):
+        with suppress(ValidationError):
+            last = kind.model_validate_json(value or b"")
+            return Head(partition, last.number, last.hash)
+    return None
 
 
 def _hash_of(entry: ChainedEntry) -> str:
