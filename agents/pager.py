@@ -103,6 +103,8 @@ class PagerAgent:
         count_at = 0.0
         while not self._app.should_stop:
             await asyncio.sleep(_LOOK_AGAIN_S)
+            if not self._has_place:
+                self._count_nothing()
             if self._is_mine:
                 try:
                     async with self._turn:
@@ -205,6 +207,11 @@ class PagerAgent:
         for state, count in self._pager.counts().items():
             metrics.paging.labels(state).set(count)
 
+    def _count_nothing(self) -> None:
+        """Whoever has the alerts now counts them: two workers' figures would be added up."""
+        for state in self._new_pager().counts():
+            metrics.paging.labels(state).set(0)
+
     def _tell(self, change: Change, outbox: Outbox) -> None:
         alert, page = change.alert, change.page
         told = AlertChange.model_validate(
@@ -301,19 +308,18 @@ class PagerAgent:
     @property
     def _is_mine(self) -> bool:
         """Whether the alerts are this worker's, and what was stored of them is there."""
+        return self._has_place and self._app.ready and self._app.lease.sends
+
+    @property
+    def _has_place(self) -> bool:
+        """Whether the alerts were assigned to this worker."""
         place = TP(self._topics.alerts_raised.name, 0)
-        return (
-            place in self._app.consumer.assignment() and self._app.ready and self._app.lease.sends
-        )
+        return place in self._app.consumer.assignment()
 
     @property
     def _is_same(self) -> bool:
         """Whether what is in memory is still of this assignment."""
-        place = TP(self._topics.alerts_raised.name, 0)
-        return (
-            self._assignment == self._app.consumer.assignment_number
-            and place in self._app.consumer.assignment()
-        )
+        return self._assignment == self._app.consumer.assignment_number and self._has_place
 
     def _has_read_all(self) -> bool:
         """Whether what came before the assignment is read, or has been waited for long enough.

@@ -316,3 +316,23 @@ async def test_alerts_and_pages_are_counted_once_a_second_however_many_changes_t
     await until(lambda: len(times) > 1)
     found = {state: REGISTRY.get_sample_value("vigil_paging", {"state": state}) for state in STATES}
     assert found == {"open": 3, "queued": 2, "sending": 1, "in_doubt": 0}
+
+
+async def test_a_worker_that_lost_the_alerts_counts_none_and_one_whose_lease_blinks_still_does(
+    desk: Desk,
+) -> None:
+    def counted(state: str) -> float | None:
+        return REGISTRY.get_sample_value("vigil_paging", {"state": state})
+
+    place = TP(desk.topics.alerts_raised.name, 0)
+    await desk.raises()
+    desk.now_ms += 1_000
+    await until(lambda: counted("open") == 1)
+    desk.lease(False)
+    await some_looks()
+    assert counted("open") == 1
+    desk.lease(True)
+
+    desk.consumer.assigned = desk.consumer.assigned - {place}
+    desk.consumer.assignment_number += 1
+    await until(lambda: [counted(state) for state in STATES] == [0, 0, 0, 0])
