@@ -4,9 +4,10 @@
                       ↕
                 conversations
 
-A batch's questions are answered together, those of one conversation one after the other. A question
-that comes again gets the answer that it had: the conversation remembers it. A batch is acknowledged
-when the broker holds answers, audit and changelog.
+A batch's questions are answered together, those of one conversation one after the other; batches of
+several partitions side by side, because an endpoint may take its time. A question that comes again
+gets the answer that it had: the conversation remembers it. A batch is acknowledged when the broker
+holds answers, audit and changelog.
 """
 
 import asyncio
@@ -16,9 +17,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from faust.types import TP
-
-from agents.work import Work, dead_letter, each, reason, settle
+from agents.work import Work, dead_letter, each_apart, reason, settle
 from config.clock import from_ms, now_ms, to_ms
 from config.guidance import guidance
 from rag.answering import Answerer, Ask, Given
@@ -104,16 +103,20 @@ class QuestionsAgent:
         self._tolerance_ms = round(app.settings.future_tolerance_s * 1000)
         self._assignment = -1
         self._chains: dict[int, Chain] = {}
+        # what is stored is read for all partitions that are new, by whichever comes first
+        self._resuming = asyncio.Lock()
 
     async def run(self, stream: Any) -> None:
         """Take a batch, answer it."""
-        await each(self._app, stream, self._take)
+        await each_apart(self._app, stream, self._take)
 
     async def _take(self, event: Any) -> None:
         batch: Batch = event.value
         partition = batch.tp.partition
         outbox = Outbox(self._app.batch_producer)  # of this assignment: what is too late is refused
-        await self._resume(partition)
+        await self._resume(batch)
+        if batch.stale:
+            return  # whoever has the partition now answers
         asked: list[_Asked] = []
         for record in batch.records:
             try:
@@ -126,12 +129,10 @@ class QuestionsAgent:
             writes[session.encode()] = None
             self._buckets.pop(session, None)
         for wave in _waves(asked):
-            if batch.stale:
-                return  # whoever has the partition now answers
-            for one, why in await self._answer(partition, wave, outbox, writes):
+            for one, why in await self._answer(batch, wave, outbox, writes):
                 dead_letter(self._app, self._topics, outbox, one.record, why)
-        if batch.stale:
-            return
+            if batch.stale:
+                return
         self._table.store(partition, list(writes.items()), outbox)
         acks = await outbox.hand_over()
         self._app.add_future(settle(self._app, acks, Work(event), self._table))
@@ -168,13 +169,13 @@ class QuestionsAgent:
 
     async def _answer(
         self,
-        partition: int,
+        batch: Batch,
         wave: Sequence[_Asked],
         outbox: Outbox,
         writes: dict[bytes, bytes | None],
     ) -> list[tuple[_Asked, str]]:
         """Answer questions of different conversations; return those that cannot be, and why."""
-        began = monotonic()
+        began, partition = monotonic(), batch.tp.partition
         new: list[_Asked] = []
         for one in wave:
             session = one.question.session_id
@@ -184,7 +185,10 @@ class QuestionsAgent:
             else:
                 self._tell(partition, one, known, outbox)
         failed: list[tuple[_Asked, str]] = []
-        for one, found in await self._given(partition, new, failed):
+        given = await self._given(partition, new, failed)
+        if batch.stale:
+            return []  # conversations and chains may be those of the next assignment by now
+        for one, found in given:
             session = one.question.session_id
             value = _wire(one, found).model_dump_json().encode()
             turn = Turn(
@@ -246,8 +250,14 @@ class QuestionsAgent:
             self._topics.chat_audit.name, partition, None, self._chains[partition].bind(entry)
         )
 
-    async def _resume(self, partition: int) -> None:
+    async def _resume(self, batch: Batch) -> None:
         """After an assignment, go on from what is stored."""
+        async with self._resuming:
+            while not batch.stale and not await self._resumed(batch.tp.partition):
+                pass
+
+    async def _resumed(self, partition: int) -> bool:
+        """Read what is stored of partitions that are new; False where a rebalance came first."""
         number = self._app.consumer.assignment_number
         if number != self._assignment:
             self._assignment = number
@@ -256,7 +266,7 @@ class QuestionsAgent:
             self._chains = {}
             self._buckets = {}
         if partition in self._chains:
-            return
+            return True
         # all that are ours in one go: to ask the broker takes a third of a second
         name, audit = self._topics.chat_questions.name, self._topics.chat_audit.name
         ours = {tp.partition for tp in self._app.consumer.assignment() if tp.topic == name}
@@ -266,13 +276,12 @@ class QuestionsAgent:
             *(newest(settings, audit, ChatAuditEntry, found) for found in fresh)
         )
         if number != self._app.consumer.assignment_number:
-            if TP(name, partition) in self._app.consumer.assignment():
-                await self._resume(partition)
-            return  # else the batch is stale by now
+            return False
         for found, last in zip(fresh, lasts, strict=True):
             stored = ((key.decode(), row) for key, row in self._table.scan(found))
             self._conversations.load(found, stored)
             self._chains[found] = Chain(last)
+        return True
 
 
 def _waves(asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:

@@ -1,5 +1,6 @@
 """What agents share: a batch is done when everything that came of it is with the broker."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from streams.producer import RevokedError
 from streams.topics import Catalogue
 from tables.store import BatchTable
 
-__all__ = ["Work", "dead_letter", "each", "finish", "reason", "settle"]
+__all__ = ["Work", "dead_letter", "each", "each_apart", "finish", "reason", "settle"]
 
 
 class Work:
@@ -96,12 +97,48 @@ async def each(app: VigilApp, stream: Any, handle: Callable[[Any], Awaitable[Non
         handle: called with the event of each batch whose partition is still this worker's.
     """
     async for event in stream.noack().events():
-        try:
-            if await app.consumer.begin(event.value):
-                await handle(event)
-        except Exception as error:
-            # a bug, or a state that cannot be read: stop before anything is lost
-            await app.fail(error)
+        await _handled(app, event, handle)
+
+
+async def each_apart(app: VigilApp, stream: Any, handle: Callable[[Any], Awaitable[None]]) -> None:
+    """Handle a stream's batches, of a partition one after the other, of several side by side.
+
+    For what waits for somebody else: one partition does not wait for another's answers. How many
+    batches of a partition wait here, the consumer bounds. A failure stops the worker.
+
+    Args:
+        app: the application.
+        stream: of batches.
+        handle: as of `each`; of several partitions at a time, so that it has to ask whether its
+            batch is stale after everything that it has waited for.
+    """
+    last: dict[Any, asyncio.Task[None]] = {}
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def turn(before: asyncio.Task[None] | None, event: Any) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        await _handled(app, event, handle)
+
+    try:
+        async for event in stream.noack().events():
+            place = event.value.tp
+            last[place] = task = asyncio.create_task(turn(last.get(place), event))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+        await asyncio.gather(*under_way)
+    finally:
+        for task in under_way:
+            task.cancel()
+
+
+async def _handled(app: VigilApp, event: Any, handle: Callable[[Any], Awaitable[None]]) -> None:
+    try:
+        if await app.consumer.begin(event.value):
+            await handle(event)
+    except Exception as error:
+        # a bug, or a state that cannot be read: stop before anything is lost
+        await app.fail(error)
 
 
 def dead_letter(app: VigilApp, topics: Catalogue, outbox: Outbox, record: Any, reason: str) -> None:

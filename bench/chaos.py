@@ -17,8 +17,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from bench.common import BenchError
+from bench.crew import Crew
 from bench.ledger import Ledger, Verdict
-from bench.processes import Worker, free_port
+from bench.processes import Worker
 from bench.proxy import Proxy
 from config.settings import Settings
 from models.stay import Stay
@@ -104,7 +105,7 @@ class _Halting(Replay):
         return await super()._send(flow, topic, records)
 
 
-class Trial:
+class Trial(Crew):
     """Workers that score patients while things go wrong; use it as an async context.
 
     Args:
@@ -120,14 +121,9 @@ class Trial:
     """
 
     def __init__(self, settings: Settings, folder: Path, bootstrap: str | None = None) -> None:
-        self.settings = settings
-        self.folder = folder
+        super().__init__(settings, folder, bootstrap)
         self.ledger = Ledger(settings)
-        self.workers: list[Worker] = []
-        self.exits: list[int] = []
         self._group = f"{settings.topic_prefix}bedside"
-        self._bootstrap = bootstrap or settings.bootstrap
-        self._started = 0
         self._feeds: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
 
@@ -150,24 +146,6 @@ class Trial:
             worker.kill()
 
     # -- workers
-
-    def join(self, **given: Any) -> Worker:
-        """Start another worker, with a folder of its own.
-
-        Args:
-            given: further settings.
-        """
-        self._started += 1
-        home = self.folder / f"worker-{self._started}"
-        home.mkdir(parents=True)
-        chosen: dict[str, Any] = {
-            "broker": self._bootstrap,
-            "home": home / "home",
-            "web_port": free_port(),
-        }
-        worker = Worker(self.settings.model_copy(update=chosen | given), home / "worker.log")
-        self.workers.append(worker)
-        return worker.start()
 
     async def has_partitions(self, worker: Worker, seconds: float = 60) -> None:
         """Wait until a worker says that it has partitions and their state.
@@ -216,15 +194,6 @@ class Trial:
         code = await worker.stop()
         self.workers.remove(worker)
         return code
-
-    def revive(self) -> list[Worker]:
-        """Start again what has ended by itself, as an orchestrator does; return what had."""
-        ended = [worker for worker in self.workers if not worker.alive]
-        for worker in ended:
-            assert worker.process is not None
-            self.exits.append(worker.process.returncode)
-            worker.start()
-        return ended
 
     @staticmethod
     def lose_state(worker: Worker) -> None:

@@ -44,6 +44,7 @@ __all__ = [
     "plot_option",
     "progress",
     "report",
+    "restart",
     "scratch",
 ]
 
@@ -193,6 +194,13 @@ def scratch(broker: str | None = None, *, nodes: int = 1, heap: str = "1g") -> I
     finally:
         signal.signal(signal.SIGTERM, before)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def restart(kafka: LocalKafka) -> None:
+    """Stop a broker of one node in order, and start it again."""
+    (node,) = kafka.nodes
+    kafka.stop_node(node)
+    kafka.start_node(node)
 
 
 # -- processes

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from bench.chaos import quick
-from bench.common import json_option, progress, report, scratch
+from bench.common import json_option, progress, report, restart, scratch
 from bench.hospital import Hospital, fates
 from bench.page_ledger import PageVerdict
 from bench.page_trial import POINTS, PageTrial
@@ -59,7 +59,7 @@ async def _run(
                     bar.advance(task)
                     continue
                 if number == parts // 2:
-                    await asyncio.to_thread(_restart, kafka)
+                    await asyncio.to_thread(restart, kafka)
                     done["broker restart"] += 1
                 if chance.random() < _BAD_DAY:
                     done[await trial.disturb()] += 1
@@ -69,12 +69,6 @@ async def _run(
             bar.update(task, description="Settling")
             verdict = await trial.settled(_LAST_S)
         return verdict, done, trial.exits
-
-
-def _restart(kafka: LocalKafka) -> None:
-    (node,) = kafka.nodes
-    kafka.stop_node(node)
-    kafka.start_node(node)
 
 
 @click.command(epilog="Example: vigil bench paging --recommendations 100000 --kills 2 --json")

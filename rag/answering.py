@@ -12,6 +12,7 @@ with an endpoint      → the model's words, as far as each sentence cites a quo
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from zoneinfo import ZoneInfo
@@ -251,13 +252,15 @@ class Answerer:
         if isinstance(found, Given):
             return found
         away = monotonic() < self._endpoint_again
-        async with self._turns:
+        endpoint = self._endpoint if found.quotes and not away else None
+        # who does not go to the endpoint does not wait for those who do
+        async with self._turns if endpoint is not None else nullcontext():
             reply = await reply_to(
                 found.resolved,
                 found.quotes,
                 found.documents,
                 confidence=found.sure,
-                endpoint=None if away else self._endpoint,
+                endpoint=endpoint,
                 summary=ask.past.summary,
             )
         if reply.how in _AWAY:

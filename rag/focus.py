@@ -45,13 +45,15 @@ class FocusIndex:
     def __init__(self) -> None:
         self._about: dict[_Key, set[int]] = defaultdict(set)
         self._names: dict[int, tuple[_Key, ...]] = {}
+        self._learned: dict[int, tuple[str, ...]] = {}  # words of a document's names
         self._vocabulary: Counter[str] = Counter()  # words of names
         self._by_start: dict[tuple[str, int], set[str]] = defaultdict(set)  # (letter, length)
         self._corrected: dict[str, str] = {}
 
     def add(self, row: int, focus: str, synonyms: Iterable[str]) -> None:
         """Learn the names of what a document is about."""
-        keys = []
+        keys: list[_Key] = []
+        learned: list[str] = []
         for name in (focus, *synonyms):
             for said in _ways(name):
                 split = words(said)
@@ -60,16 +62,21 @@ class FocusIndex:
                     continue
                 keys.append(key)
                 self._about[key].add(row)
-                for word in split:
-                    self._learn(word)
-        self._names[row] = tuple(keys)
+                learned += split
+        for word in learned:
+            self._learn(word)
+        self._names[row], self._learned[row] = tuple(keys), tuple(learned)
 
     def remove(self, row: int) -> None:
         """Forget a document."""
         for key in self._names.pop(row, ()):
-            self._about[key].discard(row)
-            if not self._about[key]:
-                del self._about[key]
+            about = self._about.get(key)  # two ways of saying a name may be one
+            if about is not None:
+                about.discard(row)
+                if not about:
+                    del self._about[key]
+        for word in self._learned.pop(row, ()):
+            self._unlearn(word)
 
     def documents(self, key: _Key) -> set[int]:
         """Rows of documents about what has this name."""
@@ -104,6 +111,16 @@ class FocusIndex:
             self._corrected.clear()
             self._by_start[word[:1], len(word)].add(word)
         self._vocabulary[word] += 1
+
+    def _unlearn(self, word: str) -> None:
+        self._vocabulary[word] -= 1
+        if not self._vocabulary[word]:
+            del self._vocabulary[word]
+            place = word[:1], len(word)
+            self._by_start[place].discard(word)
+            if not self._by_start[place]:
+                del self._by_start[place]
+            self._corrected.clear()
 
     def _correct(self, word: str) -> str:
         if len(word) < _CORRECT_FROM or word in self._vocabulary or word in STOP_WORDS:

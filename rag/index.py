@@ -60,7 +60,10 @@ class Rows:
         row = self.titles.add([*head, *stems(" ".join(document.synonyms))], later=later)
         self.texts.add([*head, *stems(document.text)], later=later)
         self.names.add(row, document.focus, document.synonyms)
-        self.documents.append(document)
+        if row < len(self.documents):
+            self.documents[row] = document  # the place of one that was removed
+        else:
+            self.documents.append(document)
         self.row_of[document.id] = row
         for field in _FIELDS:
             self._with[field, getattr(document, field)].add(row)
@@ -109,7 +112,10 @@ class Rows:
         self.texts.remove(row)
         self.names.remove(row)
         for field in _FIELDS:
-            self._with[field, getattr(document, field)].discard(row)
+            place = field, getattr(document, field)
+            self._with[place].discard(row)
+            if not self._with[place]:
+                del self._with[place]
 
 
 _FIELDS = ("collection", "question_type", "focus")

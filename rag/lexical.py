@@ -35,6 +35,8 @@ class LexicalIndex:
     def __init__(self, *, k1: float = 1.2, b: float = 0.75) -> None:
         self._k1, self._b = k1, b
         self._terms: dict[str, int] = {}
+        self._words: list[str] = []  # of each term
+        self._free_terms: list[int] = []
         self._counts: list[tuple[_Ints, _Floats] | None] = []  # of each row
         self._lengths = np.zeros(0, np.float32)
         self._frequency = np.zeros(0, np.int64)  # documents of each term
@@ -45,7 +47,10 @@ class LexicalIndex:
         self._times = np.zeros(0, np.float32)
         # term → rows and counts of what was added since
         self._added: dict[int, tuple[list[int], list[float]]] = {}
-        self._added_count = 0
+        self._since: set[int] = set()
+        # rows that were removed: nothing of them is left, or the arrays have it until they are made
+        self._free: list[int] = []
+        self._dead: list[int] = []
 
     def __len__(self) -> int:
         """How many documents there are."""
@@ -53,7 +58,7 @@ class LexicalIndex:
 
     @property
     def size(self) -> int:
-        """How many rows there are, removed ones and all."""
+        """How many rows there are, with those that are free."""
         return len(self._counts)
 
     def add(self, words: Sequence[str], *, later: bool = False) -> int:
@@ -64,18 +69,21 @@ class LexicalIndex:
             later: it need not be found before the next `merge`: faster for many at once.
 
         Returns:
-            Its row, which is never used again.
+            Its row: that of a document that was removed before, or a new one. Indexes that are
+            asked for the same in the same order give the same rows.
         """
-        row = len(self._counts)
         tally = Counter(words)
-        terms = np.fromiter(
-            (self._terms.setdefault(word, len(self._terms)) for word in tally), np.int32, len(tally)
-        )
+        terms = np.fromiter((self._term(word) for word in tally), np.int32, len(tally))
         times = np.fromiter(tally.values(), np.float32, len(tally))
-        self._counts.append((terms, times))
+        if self._free:
+            row = self._free.pop()
+            self._counts[row] = terms, times
+        else:
+            row = len(self._counts)
+            self._counts.append((terms, times))
         self._lengths = _put(self._lengths, row, len(words))
-        if len(self._frequency) < len(self._terms):
-            more = max(1_024, len(self._frequency), len(self._terms) - len(self._frequency))
+        if len(self._frequency) < len(self._words):
+            more = max(1_024, len(self._frequency), len(self._words) - len(self._frequency))
             self._frequency = np.concatenate([self._frequency, np.zeros(more, np.int64)])
         self._frequency[terms] += 1
         self._documents += 1
@@ -85,19 +93,52 @@ class LexicalIndex:
             rows, counts = self._added.setdefault(term, ([], []))
             rows.append(row)
             counts.append(count)
-        self._added_count += 1
-        if self._added_count >= max(_MERGE_AT, self._documents // 4):
+        self._since.add(row)
+        if len(self._since) >= max(_MERGE_AT, self._documents // 4):
             self.merge()
         return row
 
     def remove(self, row: int) -> None:
-        """Take a document out; its words stay in the arrays until the next merge, unscored."""
+        """Take a document out; what the arrays have of it stays until the next merge, unscored."""
         if (counts := self._counts[row]) is None:
             return
-        self._frequency[counts[0]] -= 1
+        terms = counts[0]
+        self._frequency[terms] -= 1
         self._lengths[row] = 0
         self._counts[row] = None
         self._documents -= 1
+        if row in self._since:
+            self._take_out(row, terms)
+            self._free.append(row)
+        else:
+            self._dead.append(row)
+        for term in terms[self._frequency[terms] == 0].tolist():
+            # what the arrays have of it is of removed documents
+            del self._terms[self._words[term]]
+            self._free_terms.append(term)
+
+    def _term(self, word: str) -> int:
+        """Number of a word; one that is new gets a number."""
+        term = self._terms.get(word)
+        if term is None:
+            if self._free_terms:
+                term = self._free_terms.pop()
+                self._words[term] = word
+            else:
+                term = len(self._words)
+                self._words.append(word)
+            self._terms[word] = term
+        return term
+
+    def _take_out(self, row: int, terms: _Ints) -> None:
+        """Take a document out of what was added since the last merge."""
+        self._since.discard(row)
+        for term in terms.tolist():
+            rows, counts = self._added[term]
+            at = rows.index(row)
+            del rows[at], counts[at]
+            if not rows:
+                del self._added[term]
 
     def merge(self) -> None:
         """Put everything that is there into arrays."""
@@ -110,8 +151,10 @@ class LexicalIndex:
         times = np.concatenate([counts[1] for _, counts in there] or [np.zeros(0, np.float32)])
         order = np.argsort(terms, kind="stable")
         self._rows, self._times = rows[order], times[order]
-        self._starts = np.searchsorted(terms[order], np.arange(len(self._terms) + 1))
-        self._added, self._added_count = {}, 0
+        self._starts = np.searchsorted(terms[order], np.arange(len(self._words) + 1))
+        self._added, self._since = {}, set()
+        self._free += self._dead
+        self._dead = []
 
     def has(self, row: int, words: Sequence[str]) -> int:
         """How many of these words a document has."""

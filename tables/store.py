@@ -64,10 +64,13 @@ class BatchTable:
         return values
 
     def scan(self, partition: int, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Read the local copy, by key; from a key on, or whole."""
-        database = self.table.data._db_for_partition(partition)
-        found: Iterator[tuple[bytes, bytes]] = database.items(from_key=start)
-        return found
+        """Read the local copy, by key; from a key on, or whole.
+
+        Faust's note of the changelog's offset lies among the keys, and is none of the table's.
+        """
+        data = self.table.data
+        found = data._db_for_partition(partition).items(from_key=start)
+        return ((key, value) for key, value in found if key != data.offset_key)
 
     def store(
         self, partition: int, writes: Sequence[tuple[bytes, bytes | None]], outbox: Outbox

@@ -16,6 +16,7 @@ BENCHES = {
     "recovery": ("bench.recovery", "How soon a restarted worker goes on."),
     "rebalance": ("bench.rebalance", "Workers that join and leave under load."),
     "paging": ("bench.paging", "Kills at each step of a page; nobody missing or paged twice."),
+    "answers": ("bench.answers", "Kills while people ask; every question answered once."),
     "faults": ("bench.faults", "Kills and cuts; nothing lost, doubled or different."),
 }
 

@@ -1,6 +1,8 @@
 """Vectors in Qdrant, and the copy that is searched where Qdrant is embedded."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,3 +145,40 @@ def test_a_server_is_asked_by_requests_alone(monkeypatch: pytest.MonkeyPatch) ->
     assert list(found) == ["gout/why"]
     assert recall(index, unit(300), k=3) == 1
     index.close()
+
+
+def test_a_server_is_sent_only_what_it_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = QdrantClient(":memory:")
+    monkeypatch.setattr(rag.dense, "QdrantClient", lambda **given: server)
+    written: list[int] = []
+    upsert = server.upsert
+
+    def counted(collection: str, points: Any, **given: Any) -> Any:
+        written.append(len(points.ids))
+        return upsert(collection, points, **given)
+
+    monkeypatch.setattr(server, "upsert", counted)
+    its = [vectors(n, 100 + n, 200 + n) for n in range(len(DOCUMENTS))]
+    DenseIndex(url="http://qdrant:6333").upsert(DOCUMENTS, its)
+    assert sum(written) == 3 * len(DOCUMENTS)
+    written.clear()
+
+    again = DenseIndex(url="http://qdrant:6333")  # another worker, or this one once more
+    again.upsert(DOCUMENTS, its)
+    assert written == []
+    its[1] = vectors(50, 101, 51)
+    moved = replace(DOCUMENTS[2], focus="Scurvy")
+    again.upsert([*DOCUMENTS[:2], moved, *DOCUMENTS[3:]], its)
+    assert sum(written) == 2 + 3, "a question and a passage; and three points of another focus"
+    ((_, by_passage),) = again.search(unit(51), 1)
+    assert list(by_passage) == [DOCUMENTS[1].id]
+
+
+def test_passages_that_are_left_over_are_forgotten(filled: DenseIndex) -> None:
+    before = len(filled._document_of)
+    filled.upsert([DOCUMENTS[0]], [vectors(1, *range(10))])
+    assert len(filled._document_of) == before + 8
+    filled.upsert([DOCUMENTS[0]], [Vectors(unit(1)[0], unit(1)[:0])])
+    assert len(filled._document_of) == before - 1
+    ((by_question, _),) = filled.search(unit(1), 1)
+    assert list(by_question) == [DOCUMENTS[0].id]

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from rag.index import Index
+from rag.index import Index, Rows
 from rag.retriever import Retriever
 from tests.unit.made_corpus import DOCUMENTS, WordEncoder, document, made_index
 
@@ -85,3 +85,52 @@ def test_while_it_is_updated_a_document_is_never_missing_and_never_found_twice()
 
 def test_an_empty_index_finds_nothing() -> None:
     assert ids(Index(WordEncoder()), "what is gout") == []
+
+
+def test_a_thousand_updates_of_a_document_do_not_grow_the_index() -> None:
+    index = made_index()
+    for number in range(1_000):
+        word = f"quillword{number}"
+        index.upsert([document("scurvy", f"What is (are) {word} ?", word, focus=f"{word} fever")])
+        if number == 2:
+            with index.rows() as rows:
+                before = _size(rows)
+    with index.rows() as rows:
+        assert _size(rows) == before
+    assert len(index) == len(DOCUMENTS) + 1
+    assert ids(index, "What is quillword999 fever?")[0] == "scurvy"
+    with index.rows() as rows:
+        assert rows.texts.frequency("quillword999") == 1
+        assert rows.texts.frequency("quillword998") == 0
+
+
+def test_documents_that_come_and_go_leave_no_rows_behind_and_are_scored_as_in_a_new_index() -> None:
+    index = Index(WordEncoder())
+    index.upsert(DOCUMENTS)
+    for turn in range(5):
+        for start in range(0, 600, 300):
+            some = [
+                document(f"d{n}", f"What is illness{turn}x{n} ?") for n in range(start, start + 300)
+            ]
+            index.upsert(some)
+        index.remove([f"d{n}" for n in range(600)])
+    with index.rows() as rows:
+        assert rows.titles.size == rows.texts.size == len(rows.documents)
+        assert rows.titles.size < len(DOCUMENTS) + 2 * 1_024
+    fresh = made_index()
+    for asked in ("what is gout", "What are the treatments for Gout ?", "prevent scurvy"):
+        assert ids(index, asked) == ids(fresh, asked)
+
+
+def _size(rows: Rows) -> list[int]:
+    """How many places of each kind there are, used or not."""
+    lexical = [rows.titles, rows.texts]
+    names = rows.names
+    return [
+        len(rows.documents),
+        len(rows._with),
+        *(len(each._words) for each in lexical),
+        *(each.size for each in lexical),
+        *(sum(len(found[0]) for found in each._added.values()) for each in lexical),
+        *(len(each) for each in (names._about, names._names, names._vocabulary, names._by_start)),
+    ]

@@ -13,6 +13,7 @@ from faust.types import TP
 from streams.changelogs import Mark, encode
 from streams.recovery import BatchRecovery, _check, newest
 from tables.rocksdb import Store, set_aside
+from tables.store import BatchTable
 
 TABLE = "windows-changelog"
 FIRST, SECOND = TP(TABLE, 0), TP(TABLE, 1)
@@ -421,3 +422,11 @@ async def test_a_rebalance_while_the_broker_is_asked_changes_nothing_that_is_bei
     answer.set()
     await building
     assert recovery.active_offsets[FIRST] == 4
+
+
+def test_the_note_of_the_offset_is_no_row_of_the_table(store: _Store) -> None:
+    app = SimpleNamespace(Table=lambda *names, **given: SimpleNamespace(data=store))
+    table = BatchTable(app, "windows", partitions=2, buffer_mib=1, about="")
+    table.apply(0, [(b"Ward 1", b"a"), (b"s1", b"b")])
+    store.set_persisted_offset(FIRST, 33)
+    assert list(table.scan(0)) == [(b"Ward 1", b"a"), (b"s1", b"b")]
