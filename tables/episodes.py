@@ -162,6 +162,8 @@ class _Patient(msgspec.Struct, array_like=True, gc=False):
         higher: whether that was raised again.
         last_ms: when each tier was raised last, in whatever episode.
         told: what was told and may not be committed: source offset, alert id and JSON.
+        counted: what was counted for units and may not be committed: source offset and
+            milliseconds. A crash may keep this state and lose the unit's.
     """
 
     seen: int = -1
@@ -178,6 +180,7 @@ class _Patient(msgspec.Struct, array_like=True, gc=False):
     higher: bool = False
     last_ms: list[int] = msgspec.field(default_factory=lambda: [_NEVER] * len(_TIERS))
     told: list[tuple[int, str, bytes]] = []
+    counted: list[tuple[int, int]] = []
 
 
 class _Unit(msgspec.Struct, array_like=True, gc=False):
@@ -374,12 +377,17 @@ class Episodes:
             # what is newer than all that was seen was not seen: the topic was made anew
             if offset <= state.seen and at_ms <= newest_ms:
                 told = next((event for event in state.told if event[0] == offset), None)
+                gap_ms = next((gap for at, gap in state.counted if at == offset), None)
             else:
                 if offset <= state.seen:
-                    state.told = []
-                _count(unit, offset, at_ms, newest_ms)
+                    state.told, state.counted = [], []
+                gap_ms = _HOUR_MS if newest_ms == _NEVER else at_ms - newest_ms
+                gap_ms = min(max(gap_ms, 0), _HOUR_MS)
+                state.counted.append((offset, gap_ms))
                 state.seen, state.arrived_ms = offset, arrived_ms
                 told = self._take(state, row, at_ms, offset) if at_ms >= newest_ms else None
+            if gap_ms is not None:
+                _count(unit, offset, at_ms, gap_ms)
             if told is not None:
                 events += [_census(partition, row.unit_id, unit), (told[1].encode(), told[2])]
         for name, unit in units.items():
@@ -392,6 +400,8 @@ class Episodes:
         for key, state in touched.items():
             if state.told and state.told[0][0] < committed:
                 state.told = [event for event in state.told if event[0] >= committed]
+            if state.counted and state.counted[0][0] < committed:
+                state.counted = [each for each in state.counted if each[0] >= committed]
             writes[key] = _VERSION + _encode(state)
         return Told(events, writes)
 
@@ -550,14 +560,13 @@ def _note(state: _Patient, at_ms: int, logit: float, since_ms: int) -> None:
     state.lows = lows
 
 
-def _count(unit: _Unit, offset: int, at_ms: int, newest_ms: int) -> None:
+def _count(unit: _Unit, offset: int, at_ms: int, gap_ms: int) -> None:
     """Add the time since the patient's last recommendation to the unit, if it is not in it."""
     if offset <= unit.seen and at_ms <= unit.newest_ms:
         return
     unit.seen = offset
     unit.newest_ms = max(unit.newest_ms, at_ms)
-    gap_ms = _HOUR_MS if newest_ms == _NEVER else at_ms - newest_ms
-    unit.watched_ms += min(max(gap_ms, 0), _HOUR_MS)
+    unit.watched_ms += gap_ms
 
 
 def _census(partition: int, name: str | None, unit: _Unit) -> tuple[None, bytes]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.alert_events import AlertRaised, RaisedEvent
@@ -569,6 +569,17 @@ def test_an_alert_at_the_committed_offset_is_not_committed() -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@example(
+    [("a", "icu", 0, -5.0, 0), ("a", None, 0, -3.6, 0)],
+    [
+        ("batch", 1),
+        ("batch", 1),
+        ("crash", False, 0, 0),
+        ("batch", 1),
+        ("deliver", False),
+        ("crash", True, 0, 0),
+    ],
+)
 @given(
     STEPS,
     st.lists(
