@@ -8,8 +8,6 @@ broker is restarted once.
 import asyncio
 import logging
 import random
-import shutil
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,7 +16,7 @@ import click
 
 from bench.answer_trial import POINTS, AnswerTrial, AnswerVerdict
 from bench.chaos import quick
-from bench.common import json_option, progress, report, restart, scratch
+from bench.common import evidence, json_option, progress, report, restart, scratch
 from streams.kafka import LocalKafka
 
 __all__ = ["FAILED", "command"]
@@ -90,19 +88,12 @@ def command(minutes: float, seed: int, as_json: bool) -> int:
     """
     # what a client says while its broker is away is no news here
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    folder = Path(tempfile.mkdtemp(prefix="vigil-answers-"))
-    good = False
-    try:
+    with evidence("answers") as kept:
         with scratch() as place:
             assert place.kafka is not None
-            verdict, done, exits = asyncio.run(_run(place.kafka, folder, minutes, seed))
+            verdict, done, exits = asyncio.run(_run(place.kafka, kept.folder, minutes, seed))
             note = place.note
-        good = verdict.good
-    finally:
-        if good:
-            shutil.rmtree(folder)
-        else:
-            click.echo(f"Logs and state are kept in {folder}", err=True)
+        kept.good = verdict.good
     counts = {name: value for name, value in vars(verdict).items() if name != "examples"}
     kills = sum(count for name, count in done.items() if name.startswith("kill"))
     rows = [[name, f"{count:,}"] for name, count in sorted(done.items())]
@@ -115,4 +106,4 @@ def command(minutes: float, seed: int, as_json: bool) -> int:
         note="\n".join([note, *verdict.examples[:_EXAMPLES]]),
         result={"kills": kills, "faults": dict(done), "exits": exits} | counts if as_json else None,
     )
-    return 0 if good else FAILED
+    return 0 if kept.good else FAILED

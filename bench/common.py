@@ -35,10 +35,12 @@ __all__ = [
     "BenchError",
     "Child",
     "Cores",
+    "Evidence",
     "Scratch",
     "broker_option",
     "cores",
     "environment",
+    "evidence",
     "json_option",
     "on_core",
     "plot_option",
@@ -164,6 +166,36 @@ class Scratch:
             given: further settings.
         """
         return Settings(broker=self.bootstrap, home=self.folder / name, **given)
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Folder of a trial's logs and state.
+
+    Attributes:
+        folder: of this trial alone.
+        good: whether all went well, so that nobody needs it.
+    """
+
+    folder: Path
+    good: bool = False
+
+
+@contextmanager
+def evidence(name: str) -> Iterator[Evidence]:
+    """Make a folder, and keep it where the trial did not end well; people are told where it is.
+
+    Args:
+        name: of the bench.
+    """
+    kept = Evidence(Path(tempfile.mkdtemp(prefix=f"vigil-{name}-")))
+    try:
+        yield kept
+    finally:
+        if kept.good:
+            shutil.rmtree(kept.folder)
+        else:
+            click.echo(f"Logs and state are kept in {kept.folder}", err=True)
 
 
 @contextmanager

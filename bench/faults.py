@@ -8,8 +8,6 @@ time. The same checks as in ``tests/faults``, over minutes.
 import asyncio
 import logging
 import random
-import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -19,7 +17,7 @@ from typing import ClassVar
 import click
 
 from bench.chaos import Proxies, Trial, quick
-from bench.common import json_option, progress, report
+from bench.common import evidence, json_option, progress, report
 from bench.ledger import Verdict
 from bench.processes import Worker
 from bench.proxy import Proxy
@@ -246,19 +244,14 @@ def command(minutes: float, seed: int, unkeyed: bool, as_json: bool) -> int:
     """
     # what a client says while its broker is away is no news here
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    folder = Path(tempfile.mkdtemp(prefix="vigil-faults-"))
-    good = False
-    try:
-        with LocalKafka(folder / "broker", Settings().cache, 3, proxied=True, heap="256m") as kafka:
-            verdict, done, exits = asyncio.run(_run(minutes, seed, unkeyed, folder, kafka))
-        good = verdict.good
-    finally:
-        if good:
-            shutil.rmtree(folder)
-        else:
-            click.echo(f"Logs and state are kept in {folder}", err=True)
+    with evidence("faults") as kept:
+        with LocalKafka(
+            kept.folder / "broker", Settings().cache, 3, proxied=True, heap="256m"
+        ) as kafka:
+            verdict, done, exits = asyncio.run(_run(minutes, seed, unkeyed, kept.folder, kafka))
+        kept.good = verdict.good
     _report(minutes, seed, verdict, done, exits, as_json)
-    return 0 if good else FAILED
+    return 0 if kept.good else FAILED
 
 
 def _report(

@@ -8,8 +8,6 @@ against what was due. With ``--latency`` the way of a reading to the provider is
 
 import asyncio
 import random
-import shutil
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,7 +15,7 @@ from pathlib import Path
 import click
 
 from bench.chaos import quick
-from bench.common import json_option, progress, report, restart, scratch
+from bench.common import evidence, json_option, progress, report, restart, scratch
 from bench.hospital import Hospital, fates
 from bench.page_ledger import PageVerdict
 from bench.page_trial import POINTS, PageTrial
@@ -113,23 +111,16 @@ def command(
         from bench.paging_latency import measure
 
         return measure(seconds, as_json)
-    folder = Path(tempfile.mkdtemp(prefix="vigil-paging-"))
-    good = False
     began = time.monotonic()
-    try:
+    with evidence("paging") as kept:
         with scratch() as place:
             assert place.kafka is not None
             each = 0 if no_faults else kills
             verdict, done, exits = asyncio.run(
-                _run(place.kafka, folder, recommendations, episodes, each, seed)
+                _run(place.kafka, kept.folder, recommendations, episodes, each, seed)
             )
             note = place.note
-        good = verdict.good and not (no_faults and verdict.repeats)
-    finally:
-        if good:
-            shutil.rmtree(folder)
-        else:
-            click.echo(f"Logs and state are kept in {folder}", err=True)
+        kept.good = verdict.good and not (no_faults and verdict.repeats)
     found = {
         "recommendations": recommendations,
         "episodes": episodes,
@@ -154,4 +145,4 @@ def command(
         note="\n".join([note, *verdict.examples[:_EXAMPLES]]),
         result={"faults": dict(done), "exits": exits} | counts if as_json else None,
     )
-    return 0 if good else FAILED
+    return 0 if kept.good else FAILED
