@@ -6,6 +6,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
+from config.clock import now_ms
 from config.settings import Settings
 from streams.clients import opened
 
@@ -34,11 +35,16 @@ def _name(raw: bytes) -> str:
 
 
 def record_batch(records: Sequence[Made], compression: int = 0) -> bytes:
-    """Return a record batch as a broker keeps it."""
+    """Return a record batch as a broker keeps it.
+
+    Of now: what is older than its topic's retention a broker deletes, read or not, when it next
+    looks for such.
+    """
+    now = now_ms()
     builder = _DefaultRecordBatchBuilderPy(2, compression, 0, -1, -1, -1, 8 * 1024 * 1024)
     for offset, (key, value, headers) in enumerate(records):
         named = [(_name(name), content) for name, content in headers]
-        builder.append(offset, 1_000 + offset, key, value, named)
+        builder.append(offset, now, key, value, named)
     return bytes(builder.build())
 
 

@@ -93,8 +93,8 @@ async def test_lessons_are_collected_once_and_what_waits_later(
 
     async def send(part: list[tuple[str, int, bytes]]) -> None:
         async with producing(live) as producer:
-            for patient, at_ms, value in part:
-                await producer.send(topic, value, patient.encode(), timestamp_ms=at_ms)
+            for patient, _, value in part:
+                await producer.send(topic, value, patient.encode())
             await producer.flush()
 
     out = ["--out", str(tmp_path / "sets"), "--json"]
@@ -131,9 +131,9 @@ async def test_a_retraining_is_tracked_and_its_model_becomes_a_challenger(
 ) -> None:
     await ensure(live)
     async with producing(live) as producer:
-        for patient, at_ms, value in made_lessons(made_patients(60)):
+        for patient, _, value in made_lessons(made_patients(60)):
             topic = catalogue(live).lessons.name
-            await producer.send(topic, value, patient.encode(), timestamp_ms=at_ms)
+            await producer.send(topic, value, patient.encode())
         await producer.flush()
     sets = tmp_path / "sets"
     await shell("data", "collect", "--out", str(sets))
