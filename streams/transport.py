@@ -309,7 +309,11 @@ class BatchConsumer(driver.Consumer):
         A fetch that a rebalance has cancelled may have moved it: its records reached nobody, and
         nothing would tell that the last ones of a partition are missing. Where nothing comes the
         second time either there is nothing: a transaction's marker, or a log without its end.
+
+        Not while `_in_sequence` drops what comes: that would count as the second time.
         """
+        if not self.app.tables.recovery.completed.is_set():
+            return
         for tp, expected in self._expected.items():
             moved = self._positions.get(tp, -1) > expected and tp not in records
             if moved and tp.topic in self.app.batched_topics and self._gaps.get(tp) != expected:

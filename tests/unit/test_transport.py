@@ -28,7 +28,10 @@ class Consumer(BatchConsumer):
     """The bookkeeping alone: no thread, no broker."""
 
     def __init__(self) -> None:
+        self.completed = asyncio.Event()
+        self.completed.set()
         self.app = SimpleNamespace(
+            tables=SimpleNamespace(recovery=SimpleNamespace(completed=self.completed)),
             batched_topics=frozenset({MINE.topic}),
             lease=Lease(60),
             batch_max=3,
@@ -101,6 +104,25 @@ async def test_topics_that_are_not_batched_are_fausts_own(consumer: Consumer) ->
     consumer._positions[OTHER] = 9
     await consumer._read_again({})
     assert consumer.sought == []
+
+
+async def test_what_is_dropped_before_recovery_is_completed_is_read_again_after_it(
+    consumer: Consumer,
+) -> None:
+    """Twice: what comes a second time and is dropped as well has still reached nobody."""
+    consumer.completed.clear()
+    for _ in range(2):
+        found = {MINE: [record(offset) for offset in range(5, 9)]}
+        consumer.fetched(found, {MINE: 9})
+        await consumer._read_again(found)
+        assert await consumer._in_sequence(MINE, found[MINE]) == []
+        consumer.fetched({}, {MINE: 9})
+        await consumer._read_again({})
+    consumer.sought.clear()
+    consumer.completed.set()
+    await consumer._read_again({})
+    assert consumer.sought == [(MINE, 5)]
+    assert await consumer._in_sequence(MINE, found[MINE]) == found[MINE]
 
 
 # -- read to the end
