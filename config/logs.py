@@ -27,6 +27,9 @@ _NOISY = (
     "streams.application", "streams.recovery", "streams.transport",
 )  # fmt: skip
 
+#: Of theirs, what tells one thing alone below a warning: that the offset to be read next is not
+#: there any more. Retention deletes records whether anybody has read them or not.
+_TELLING = ("aiokafka.consumer.fetcher",)
 
 #: Clients that repeat themselves thousands of times a second while a broker is away.
 _REPETITIVE = ("aiokafka", "faust", "kafka")
@@ -101,8 +104,8 @@ def configure(level: int | str = logging.INFO) -> None:
     # on the handler: a logger's filter does not see what its children say
     handler.addFilter(Calm())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    quiet = max(
-        logging.WARNING, logging.getLevelNamesMapping()[level] if isinstance(level, str) else level
-    )
+    least = logging.getLevelNamesMapping()[level] if isinstance(level, str) else level
     for noisy in _NOISY:
-        logging.getLogger(noisy).setLevel(quiet)
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, least))
+    for telling in _TELLING:
+        logging.getLogger(telling).setLevel(max(logging.INFO, least))

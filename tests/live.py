@@ -12,8 +12,12 @@ from bench.common import ROOT, environment
 from bench.processes import Worker, free_port
 from config.settings import Settings
 from streams.clients import opened
+from streams.topics import catalogue
 
 __all__ = ["ROOT", "Worker", "environment", "free_port", "parsed", "producing", "read"]
+
+#: Records that a failure names: the last ones.
+_PLACES = 20
 
 
 @asynccontextmanager
@@ -57,10 +61,23 @@ async def read(
                         assert code is None, f"the worker exited with {code}: {worker.said}"
         except TimeoutError:
             said = "" if worker is None else worker.said
+            there = _places(records, catalogue(chosen).dead_letters.name)
             raise AssertionError(
-                f"only {len(records)} records in {seconds} s; worker: {said}"
+                f"only {len(records)} records in {seconds} s: {there}; worker: {said}"
             ) from None
     return records
+
+
+def _places(records: list[Any], dead_letters: str) -> str:
+    """Say where the last records stand and, of a dead letter, where its original does."""
+    places = []
+    for record in records[-_PLACES:]:
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        if record.topic == dead_letters:
+            letter = json.loads(record.value)
+            place += " of {topic}/{partition}/{offset}".format_map(letter)
+        places.append(place)
+    return ", ".join(places) or "none"
 
 
 def parsed(records: Iterable[Any]) -> list[dict[str, Any]]:

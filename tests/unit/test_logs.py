@@ -21,7 +21,7 @@ log = logging.getLogger("tests.logs")
 
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
-    names = ("", "aiokafka", "faust", "mode", "kafka")
+    names = ("", "aiokafka", "aiokafka.consumer.fetcher", "faust", "mode", "kafka")
     levels = {name: logging.getLogger(name).level for name in names}
     handlers = logging.getLogger().handlers[:]
     yield
@@ -102,6 +102,19 @@ def test_the_engine_and_the_client_speak_up_from_warnings_on(
         logging.getLogger(name).info("joined")
         logging.getLogger(name).warning("lost")
     assert [line["message"] for line in lines(capsys)] == ["lost"] * 4
+
+
+@pytest.mark.parametrize(
+    ("level", "said"), [("DEBUG", ["gone"]), ("INFO", ["gone"]), ("WARNING", [])]
+)
+def test_it_is_told_that_records_are_gone_before_they_were_read(
+    capsys: pytest.CaptureFixture[str], level: str, said: list[str]
+) -> None:
+    configure(level)
+    fetcher = logging.getLogger("aiokafka.consumer.fetcher")
+    fetcher.debug("a step")
+    fetcher.info("gone")  # "Fetch offset 0 is out of range for partition …"
+    assert [line["message"] for line in lines(capsys)] == said
 
 
 def test_a_level_above_warning_holds_for_them_too(capsys: pytest.CaptureFixture[str]) -> None:
