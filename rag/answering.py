@@ -137,22 +137,14 @@ class Answerer:
         Returns:
             As many answers, in their order.
         """
-        # patterns, vectors and searches take milliseconds that heartbeats cannot wait for
-        verdicts = await asyncio.to_thread(lambda: [self._safety.check(ask.text) for ask in asks])
-        given = [
-            _ruled(verdict)
-            if verdict.outcome in _URGENT
-            else self._of_patient(ask)
-            if verdict.outcome is None and ask.allowed
-            else None
-            for ask, verdict in zip(asks, verdicts, strict=True)
-        ]
+        # patterns, vectors and searches take milliseconds that heartbeats cannot wait for; the live
+        # state is the event loop's
+        verdicts = await asyncio.to_thread(self._safety.verdicts, [ask.text for ask in asks])
+        given = [self._decided(*each) for each in zip(asks, verdicts, strict=True)]
         rest = [number for number, one in enumerate(given) if one is None]
         if rest:
-            looked = await asyncio.to_thread(
-                self._look_up, [asks[n] for n in rest], [verdicts[n] for n in rest]
-            )
-            said = (self._said(asks[n], one) for n, one in zip(rest, looked, strict=True))
+            found = await asyncio.to_thread(self._look_up, [asks[n] for n in rest])
+            said = (self._said(asks[n], one) for n, one in zip(rest, found, strict=True))
             for number, one in zip(rest, await asyncio.gather(*said), strict=True):
                 given[number] = one
         answered = [one for one in given if one is not None]
@@ -168,30 +160,22 @@ class Answerer:
         key = (self._setting or Setting()).rights.audit_key
         return replace(given, about=subject_hash("patient", patient, key))
 
-    def _look_up(self, asks: Sequence[Ask], verdicts: Sequence[Verdict]) -> list["Given | _Found"]:
-        """Look a second time for what is urgent, then for evidence; takes its time."""
-        vectors = self._retriever.index.encoder.encode([ask.text for ask in asks])
-        second = self._safety.second_look([ask.text for ask in asks], vectors)
-        found: list[Given | _Found | None] = [
-            _ruled(again)
-            if again.outcome in _URGENT
-            else _LIMITED
-            if not ask.allowed
-            else _ruled(verdict)
-            if verdict.outcome is not None
-            else None
-            for ask, verdict, again in zip(asks, verdicts, second, strict=True)
-        ]
-        rest = [number for number, one in enumerate(found) if one is None]
+    def _decided(self, ask: Ask, verdict: Verdict) -> Given | None:
+        """What is answered without evidence; what is urgent comes before limits and patients."""
+        if verdict.outcome in _URGENT:
+            return _ruled(verdict)
+        if not ask.allowed:
+            return _LIMITED
+        return self._of_patient(ask) if verdict.outcome is None else _ruled(verdict)
+
+    def _look_up(self, asks: Sequence[Ask]) -> "Sequence[Given | _Found]":
+        """Look for evidence."""
         try:
-            evidence: Sequence[Given | _Found] = self._from_evidence([asks[n] for n in rest])
+            return self._from_evidence(asks)
         except Exception as error:
             # a server of vectors that is away, say; what rules have decided is told all the same
             log.error("documents cannot be searched: %s", type(error).__name__)
-            evidence = [_UNSEARCHED] * len(rest)
-        for number, one in zip(rest, evidence, strict=True):
-            found[number] = one
-        return [one for one in found if one is not None]
+            return [_UNSEARCHED] * len(asks)
 
     # -- patients
 
@@ -270,9 +254,6 @@ class Answerer:
         return Given(reply.answer, focus, corpus=self._corpus)
 
     def _from_evidence(self, asks: Sequence[Ask]) -> list["_Found"]:
-        """Look for evidence."""
-        if not asks:
-            return []
         resolved = [
             resolve(ask.text, ask.past.focus, "", about=ask.past.about).text for ask in asks
         ]

@@ -6,7 +6,8 @@ for byte as in the original model.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
@@ -31,6 +32,8 @@ VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992
 _MOST_TOKENS = 256
 #: More than 32 at once gains nothing on a CPU, and a batch's memory grows with it.
 _BATCH = 32
+#: Names in the model's graph of what comes out of its last layer, and of its fourth of six.
+_LAST, _FOURTH = "last_hidden_state", "layer_norm_8"
 #: A question and a whole message do not share a batch: the question would cost as much.
 _PADDED = 1.5
 
@@ -48,17 +51,7 @@ class OnnxEncoder:
 
     def __init__(self, *, threads: int = 1, model: Path | None = None) -> None:
         self._tokenizer = _tokenizer()
-        weights = _checked(model or _installed(), MODEL_SHA256)
-        # it ships no types
-        onnxruntime: Any = import_module("onnxruntime")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # a thread that spins for the next question takes the core from those who score
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            weights, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = _session(model or _installed(), threads)
 
     @property
     def version(self) -> str:
@@ -68,29 +61,70 @@ class OnnxEncoder:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `rag.encoder.Encoder.encode`."""
         vectors = np.empty((len(texts), DIMENSIONS), np.float32)
+        for row, states in self._run(texts, _LAST):
+            # the mean over word pieces, of length 1: how the model was trained
+            pooled = np.einsum("td->d", states)
+            vectors[row] = pooled / max(float(np.linalg.norm(pooled)), 1e-9)
+        return vectors
+
+    def states(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """What the model makes of each word piece before its last two layers.
+
+        Returns:
+            One array of shape (word pieces, `DIMENSIONS`) for each text.
+        """
+        found = dict(self._run(texts, _FOURTH))
+        return [found[row] for row in range(len(texts))]
+
+    def _run(self, texts: Sequence[str], layer: str) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the number of each text and a layer's states of its word pieces, in any order."""
         # one by one: its own batches use as many threads as the machine has cores
         encoded = [self._tokenizer.encode(text) for text in texts]
         # texts of one length together: padding is computed like words
         order = sorted(range(len(texts)), key=lambda index: len(encoded[index].ids))
         for batch in _batches([len(encoded[index].ids) for index in order]):
             rows = order[batch]
-            vectors[rows] = self._run([encoded[index] for index in rows])
-        return vectors
+            longest = len(encoded[rows[-1]].ids)
+            ids = np.zeros((len(rows), longest), np.int64)
+            mask = np.zeros_like(ids)
+            for place, row in enumerate(rows):
+                ids[place, : len(encoded[row].ids)] = encoded[row].ids
+                mask[place, : len(encoded[row].ids)] = 1
+            given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": ids * 0}
+            (states,) = self._session.run([layer], given)
+            for place, row in enumerate(rows):
+                yield row, states[place, : len(encoded[row].ids)]
 
-    def _run(self, batch: Sequence[Encoding]) -> NDArray[np.float32]:
-        longest = max(len(each.ids) for each in batch)
-        ids = np.zeros((len(batch), longest), np.int64)
-        mask = np.zeros_like(ids)
-        for row, each in enumerate(batch):
-            ids[row, : len(each.ids)] = each.ids
-            mask[row, : len(each.ids)] = 1
-        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        states: NDArray[np.float32] = self._session.run(None, given)[0]
-        # the mean over words that are there, of length 1: how the model was trained
-        pooled = np.einsum("btd,bt->bd", states, mask.astype(np.float32))
-        length = np.linalg.norm(pooled, axis=1, keepdims=True)
-        unit: NDArray[np.float32] = (pooled / np.maximum(length, 1e-9)).astype(np.float32)
-        return unit
+
+@lru_cache(maxsize=4)
+def _session(path: Path, threads: int) -> Any:
+    """One session for all encoders of a process: the weights take 90 MB once they are unpacked."""
+    weights = _checked(path, MODEL_SHA256)
+    # it ships no types
+    onnxruntime: Any = import_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # a thread that spins for the next question takes the core from those who score
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(
+        weights + _output(_FOURTH), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _output(name: str) -> bytes:
+    """Bytes that, put behind a model, make one more of its values an output.
+
+    A message of protobuf that comes in two parts is one with the fields of both
+    (https://protobuf.dev/programming-guides/encoding/#last-one-wins): ``ModelProto.graph`` is
+    field 7, ``GraphProto.output`` 12, ``ValueInfoProto.name`` 1
+    (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+    """
+    content = name.encode()
+    for field in (1, 12, 7):
+        assert len(content) < 128, "a length of one byte"
+        content = bytes([field << 3 | 2, len(content)]) + content
+    return content
 
 
 def _batches(lengths: Sequence[int]) -> list[slice]:

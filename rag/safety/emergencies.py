@@ -1,6 +1,7 @@
 """Emergencies and crises, found by rules before anything else is done with a message."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ from rag.safety.rules import Strict, compiled, read
 from rag.safety.spelling import Spelling, common_words
 from rag.safety.text import Plain, plain
 
-__all__ = ["Emergencies", "EmergencyRule", "RuleFile"]
+__all__ = ["Emergencies", "EmergencyRule", "Look", "RuleFile"]
 
 #: What a message may have besides the name of an illness to be nothing but that.
 _NOTHING = (" . ", " ! ", " ! ! ", " ! ! ! ")
@@ -52,6 +53,19 @@ class RuleFile(Strict):
     version: str
     classes: Mapping[str, tuple[str, ...]]
     rules: tuple[EmergencyRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the rules make of a message.
+
+    Attributes:
+        matches: one a rule, those of emergencies first.
+        certain: one of them is of a pattern that counts whatever stands around it.
+    """
+
+    matches: tuple[RuleMatch, ...]
+    certain: bool
 
 
 class Emergencies:
@@ -93,10 +107,10 @@ class Emergencies:
         Args:
             message: as it was written, in any length.
         """
-        return self.look(message)[0]
+        return self.look(message).matches
 
-    def look(self, message: str) -> tuple[tuple[RuleMatch, ...], bool]:
-        """The same, and whether something matched that what stands around it spoke against.
+    def look(self, message: str) -> Look:
+        """The same, and whether they hang on what else the message says.
 
         Args:
             message: as it was written, in any length.
@@ -104,22 +118,22 @@ class Emergencies:
         of = self.read(message)
         found: dict[int, tuple[int, int]] = {}
         figures: list[tuple[int, int]] | None = None
-        against = False
+        certain = False
         for (number, kind), pattern in self._index.candidates(of.text):
-            if number in found:
+            if number in found and (certain or kind != "always"):
                 continue
             for span in islice(pattern.find(of.text), _LOOKED_AT):
                 if figures is None:
                     figures = list(self._context.idioms.spans(of.text))
                 if self._counts(of.text, span, kind, number, figures):
-                    found[number] = span
+                    found.setdefault(number, span)
+                    certain = certain or kind == "always"
                     break
-                against = True
         matches = tuple(
             RuleMatch(self._rules[number].id, self.version, *of.span(*found[number]))
             for number in sorted(found)
         )
-        return matches, against
+        return Look(matches, certain)
 
     def _counts(
         self,

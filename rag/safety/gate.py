@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rag.answers import RuleMatch
 from rag.safety.emergencies import Emergencies
-from rag.safety.net import Net, Urgent, shipped
+from rag.safety.net import Net, Reading, shipped
 from rag.safety.numbers import Numbers
 from rag.safety.refusals import Refusals
 
@@ -39,7 +36,7 @@ class Safety:
         emergencies: those of emergencies and crises.
         refusals: those of what is not answered.
         numbers: of the region.
-        net: that looks a second time; None: the one that ships.
+        net: that reads what rules do not foresee; None: the one that ships.
     """
 
     def __init__(
@@ -65,7 +62,7 @@ class Safety:
         Raises:
             ValueError: there are no numbers for the region.
             RulesError: a file is wrong, and its line is told; or it cannot be read.
-            NetError: the net's coefficients are of another version.
+            NetError: the net's weights are of another version.
         """
         return cls(Emergencies(), Refusals(), Numbers(region, numbers))
 
@@ -85,42 +82,45 @@ class Safety:
         Args:
             message: as it was written.
         """
-        if found := self._emergencies.find(message):
-            emergency = any(each.rule.startswith("emergency/") for each in found)
-            text = self._numbers.text(tuple(each.rule for each in found))
-            return Verdict("emergency" if emergency else "crisis", found, text)
-        if refused := self._refusals.find(message):
-            return Verdict(
-                "refused",
-                refused,
-                self._refusals.text(refused[0].rule, self._numbers.region.emergency),
-            )
-        return Verdict(None)
+        return self._of_rules(self._emergencies.find(message)) or self._refused(message)
 
-    def second_look(self, messages: Sequence[str], vectors: NDArray[np.float32]) -> list[Verdict]:
-        """What the net says of messages that `check` let pass; it only adds to the rules.
+    def verdicts(self, messages: Sequence[str]) -> list[Verdict]:
+        """What rules and net say.
 
-        A message in which `check` finds an emergency or a crisis gets that verdict again.
+        A match counts unless it hangs on what else the message says and the net is sure that this
+        is nothing urgent: a scene of a film, an exam, a figure of speech. What no rule knows the
+        net finds. Either is deterministic, and a verdict names what decided it.
 
         Args:
             messages: as they were written, not shortened.
-            vectors: of the whole messages, as `rag.encoder.Encoder` makes them, shape [n, 384].
 
         Returns:
             One for each message, in their order.
-
-        Raises:
-            ValueError: there is not one vector a message.
         """
-        against = [self._emergencies.look(message)[1] for message in messages]
-        found = self._net.find(messages, vectors, against)
         return [
-            self._with(message, urgent) for message, urgent in zip(messages, found, strict=True)
+            self._verdict(message, reading)
+            for message, reading in zip(messages, self._net.read(messages), strict=True)
         ]
 
-    def _with(self, message: str, urgent: Urgent | None) -> Verdict:
-        verdict = self.check(message)
-        if urgent is None or verdict.outcome in ("emergency", "crisis"):
-            return verdict
-        rule = RuleMatch(f"net/{urgent}", self._net.version, 0, len(message))
-        return Verdict(urgent, (rule,), self._numbers.text((f"{urgent}/net",)))
+    def _verdict(self, message: str, reading: Reading) -> Verdict:
+        found = self._emergencies.look(message)
+        if found.matches and (found.certain or not reading.surely_not):
+            return self._of_rules(found.matches) or Verdict(None)
+        if reading.urgent is not None:
+            rule = RuleMatch(f"net/{reading.urgent}", self._net.version, 0, len(message))
+            text = self._numbers.text((f"{reading.urgent}/net",))
+            return Verdict(reading.urgent, (rule,), text)
+        return self._refused(message)
+
+    def _of_rules(self, found: tuple[RuleMatch, ...]) -> Verdict | None:
+        if not found:
+            return None
+        emergency = any(each.rule.startswith("emergency/") for each in found)
+        text = self._numbers.text(tuple(each.rule for each in found))
+        return Verdict("emergency" if emergency else "crisis", found, text)
+
+    def _refused(self, message: str) -> Verdict:
+        if not (refused := self._refusals.find(message)):
+            return Verdict(None)
+        number = self._numbers.region.emergency
+        return Verdict("refused", refused, self._refusals.text(refused[0].rule, number))

@@ -1,200 +1,209 @@
-"""A second look at messages that no rule found: how near they are to those that were urgent.
+"""The net behind the rules: how near messages are to those that were urgent.
 
-Rules say why they decide, but people write of the same thing in more ways than rules foresee. A
-linear function of a message's vector (which retrieval needs anyhow) and of its words and pairs of
-words was fitted to messages that people might write. It can only add an emergency or a crisis, and
-stands in ``net.json``, which ``python -m bench.safety_net`` fits.
+Rules say why they decide, but people write of the same thing in more ways than rules foresee, and
+write the same words about a film. The last two layers of the encoder were fitted anew to messages
+that people might write, on what its layers before make of a message. The weights stand in
+``net.npz``, which ``python -m bench.safety_net`` fits; they are as fixed and as versioned as rules.
 """
 
 import hashlib
+import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.encoder import DIMENSIONS
-from rag.safety.spelling import Spelling, common_words
-from rag.safety.text import plain
+from rag.onnx_encoder import MODEL_SHA256, OnnxEncoder
+from rag.safety.layers import logits, pack, unpack
+from rag.safety.pieces import pieces
 
-__all__ = ["CLASSES", "FORMAT", "Net", "NetError", "Urgent", "grams", "parse", "shipped", "urgency"]
+__all__ = [
+    "CLASSES",
+    "FORMAT",
+    "TORN_OUT",
+    "Net",
+    "NetError",
+    "Reading",
+    "Urgent",
+    "parse",
+    "shipped",
+    "urgency",
+    "write",
+]
 
 Urgent = Literal["emergency", "crisis"]
 
-#: In the order of the coefficients.
+#: In the order of the scores, after that of what is harmless.
 CLASSES: tuple[Urgent, ...] = ("emergency", "crisis")
-FORMAT = "vigil-safety-net/1"
+FORMAT = "vigil-safety-net/2"
+#: What a piece says less than a message, in log odds: it lacks what would explain it, and a long
+#: message has many of them.
+TORN_OUT = np.float32(2.0)
 _AGAIN = "fit it again with `python -m bench.safety_net`"
 
 
 class NetError(ValueError):
-    """The coefficients cannot be used; the message says why."""
+    """The weights cannot be used; the message says why."""
 
 
-def grams(text: str) -> frozenset[str]:
-    """Words of a text of plain words, and pairs of neighbours.
+class States(Protocol):
+    """What the encoder makes of messages before its last two layers."""
 
-    >>> sorted(grams(" no pain . "))
-    ['.', 'no', 'no pain', 'pain', 'pain .']
-    """
-    words = text.split()
-    return frozenset(words) | {f"{a} {b}" for a, b in pairwise(words)}
+    def states(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """One array of shape [word pieces, 384] for each text."""
 
 
 def urgency(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """One number of both scores: a little of each counts as much as more of one.
-
-    Somebody who walks into the sea is near both an emergency and a crisis. The larger score would
-    miss that, so it is the logarithm of the squared sum of the roots of both odds.
+    """Log odds of being urgent at all: somebody who walks into the sea is near both.
 
     Args:
-        scores: shape [n, 2].
+        scores: log odds of each of `CLASSES` against harmless, shape [n, 2].
 
     Returns:
         Shape [n].
     """
-    halved: NDArray[np.float32] = 2 * np.logaddexp(scores[:, 0] / 2, scores[:, 1] / 2)
-    return halved
+    either: NDArray[np.float32] = np.logaddexp(scores[:, 0], scores[:, 1])
+    return either
+
+
+class Reading(NamedTuple):
+    """What the net makes of a message.
+
+    Attributes:
+        urgent: what it is; where it is both, what it is more; None: neither.
+        surely_not: nothing in it comes near to what is urgent.
+    """
+
+    urgent: Urgent | None
+    surely_not: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Net:
-    """The fitted functions.
+    """The fitted layers.
 
     Attributes:
-        version: of the coefficients, with the first digits of their file's SHA-256.
-        encoder: version of the one whose vectors they were fitted on.
-        vector: weights of a message's vector, float32, shape [2, 384].
-        words: weights of words and pairs, float32, shape [2] each.
-        against: weights where a rule matched and what stood around it spoke against it, shape [2].
-        bias: shape [2].
+        version: of the weights, with the first digits of their file's SHA-256.
+        weights: see `rag.safety.layers.SHAPES`.
         threshold: urgent is what is above in `urgency`.
+        doubt: surely not urgent is what is below.
+        encoder: makes what they read.
     """
 
     version: str
-    encoder: str
-    vector: NDArray[np.float32]
-    words: Mapping[str, NDArray[np.float32]]
-    against: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    weights: Mapping[str, NDArray[np.float32]]
     threshold: float
-    _spelling: Spelling = field(init=False, repr=False)
+    doubt: float
+    encoder: States
 
-    def __post_init__(self) -> None:
-        """Check them.
+    def scores(self, messages: Sequence[str]) -> NDArray[np.float32]:
+        """How near messages are to an emergency and to a crisis: above 0 nearer than to harmless.
 
-        Raises:
-            NetError: coefficients are missing, or no numbers.
-        """
-        pairs = (*self.words.values(), self.against, self.bias)
-        whole = self.vector.shape == (len(CLASSES), DIMENSIONS) and all(
-            each.shape == (len(CLASSES),) for each in pairs
-        )
-        if not whole or not all(np.isfinite(each).all() for each in (self.vector, *pairs)):
-            raise NetError(
-                f"safety net: {DIMENSIONS} finite weights of the vector and one of each word "
-                f"needed for each of {', '.join(CLASSES)}: {_AGAIN}"
-            )
-        known = {word for gram in self.words for word in gram.split()}
-        object.__setattr__(self, "_spelling", Spelling(known, common_words()))
-
-    def read(self, message: str) -> str:
-        """The message in plain words, its misspelt words of the net put right."""
-        return plain(message, self._spelling.known, self._spelling.corrected).text
-
-    def scores(
-        self, messages: Sequence[str], vectors: NDArray[np.float32], against: Sequence[bool]
-    ) -> NDArray[np.float32]:
-        """How near messages are to an emergency and to a crisis: above 0 more likely than not.
+        A long message is read whole and in pieces, and is as urgent as what is most urgent in it;
+        a piece has to be clearer by `TORN_OUT`.
 
         Args:
-            messages: as they were written.
-            vectors: of the whole messages, of length 1, shape [n, 384].
-            against: whether a rule matched but what stood around it spoke against it.
+            messages: as they were written, not shortened.
 
         Returns:
             For each message a number for each of `CLASSES`, shape [n, 2].
-
-        Raises:
-            ValueError: there is not one vector a message, or they are of another encoder.
         """
-        if vectors.shape != (len(messages), DIMENSIONS) or len(against) != len(messages):
-            raise ValueError(
-                f"{len(messages)} messages and vectors of shape {list(vectors.shape)}: give one of "
-                f"{DIMENSIONS} numbers for each message as it was written"
-            )
-        scores = vectors.astype(np.float32) @ self.vector.T + self.bias
-        for row, message in enumerate(messages):
-            found = sorted(gram for gram in grams(self.read(message)) if gram in self.words)
-            if found:
-                said = [self.words[gram] for gram in found]
-                scores[row] += np.sum(said, axis=0, dtype=np.float32)
-            if against[row]:
-                scores[row] += self.against
-        return scores
+        most = [of - _torn_out(of) for of in self._scores(messages)]
+        rows = [of[urgency(of).argmax()] for of in most]
+        return np.array(rows, np.float32).reshape(-1, len(CLASSES))
 
-    def find(
-        self, messages: Sequence[str], vectors: NDArray[np.float32], against: Sequence[bool]
-    ) -> list[Urgent | None]:
-        """What is urgent; where a message is both, what it is more.
+    def read(self, messages: Sequence[str]) -> list[Reading]:
+        """What it makes of each message.
 
         Args:
-            messages: see `scores`, as of the others.
-            vectors: of the messages.
-            against: see `scores`.
-
-        Raises:
-            ValueError: see `scores`.
+            messages: as they were written, not shortened.
         """
-        scores = self.scores(messages, vectors, against)
-        above = urgency(scores) > self.threshold
-        return [
-            CLASSES[int(row.argmax())] if is_urgent else None
-            for row, is_urgent in zip(scores, above, strict=True)
-        ]
+        found = []
+        for of in self._scores(messages):
+            clear = of - _torn_out(of)
+            level = urgency(clear)
+            kind = CLASSES[int(clear[level.argmax()].argmax())]
+            urgent = kind if level.max() > self.threshold else None
+            found.append(Reading(urgent, bool(urgency(of).max() < self.doubt)))
+        return found
+
+    def _scores(self, messages: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+        """Scores of each message's pieces, shape [pieces, 2]."""
+        parts = [pieces(message) for message in messages]
+        rows = iter(self.encoder.states([part for of in parts for part in of]))
+        for of in parts:
+            each = np.array([logits(next(rows), self.weights) for _ in of], np.float32)
+            yield each[:, 1:] - each[:, :1]
+
+
+def _torn_out(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is taken off: nothing of the whole message, which is the first."""
+    return np.where(np.arange(len(scores)) > 0, TORN_OUT, np.float32(0))[:, np.newaxis]
 
 
 @lru_cache(maxsize=1)
 def shipped() -> Net:
-    """Read the coefficients that ship with Vigil.
+    """Read the weights that ship with Vigil.
 
     Raises:
         NetError: they are not of this version of the code.
+        EncoderError: the encoder is not installed.
     """
-    return parse(files("rag.safety").joinpath("net.json").read_text(encoding="utf-8"))
+    return parse(files("rag.safety").joinpath("net.npz").read_bytes(), OnnxEncoder())
 
 
-def parse(text: str) -> Net:
-    """Read coefficients.
+def write(
+    weights: Mapping[str, NDArray[np.float32]], version: str, threshold: float, doubt: float
+) -> bytes:
+    """The file of weights.
 
     Args:
-        text: JSON, as ``python -m bench.safety_net`` writes it.
+        weights: see `rag.safety.layers.SHAPES`.
+        version: of them; another one with each fit.
+        threshold: see `Net`.
+        doubt: see `Net`.
+    """
+    about = {
+        "format": FORMAT,
+        "version": version,
+        "classes": CLASSES,
+        "encoder": MODEL_SHA256,
+        "threshold": threshold,
+        "doubt": doubt,
+    }
+    file = io.BytesIO()
+    arrays: dict[str, Any] = pack(weights)
+    np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
+    return file.getvalue()
+
+
+def parse(content: bytes, encoder: States) -> Net:
+    """Read weights.
+
+    Args:
+        content: of the file, as `write` makes it.
+        encoder: makes what they read.
 
     Raises:
         NetError: they are not of this version of the code.
     """
     try:
-        given: dict[str, Any] = json.loads(text)
-        if given["format"] != FORMAT or tuple(given["classes"]) != CLASSES:
-            raise NetError(f"safety net: the coefficients are of another version: {_AGAIN}")
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        return Net(
-            f"{given['version']}-{digest}",
-            str(given["encoder"]),
-            np.array(given["vector"], np.float32),
-            {gram: np.array(each, np.float32) for gram, each in given["words"].items()},
-            np.array(given["against"], np.float32),
-            np.array(given["bias"], np.float32),
-            float(given["threshold"]),
-        )
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            about: dict[str, Any] = json.loads(str(arrays["about"]))
+            expected = (FORMAT, CLASSES, MODEL_SHA256)
+            if (about["format"], tuple(about["classes"]), about["encoder"]) != expected:
+                raise NetError(f"safety net: the weights are of another version: {_AGAIN}")
+            digest = hashlib.sha256(content).hexdigest()[:8]
+            weights = unpack({name: arrays[name] for name in arrays.files if name != "about"})
+        version = f"{about['version']}-{digest}"
+        return Net(version, weights, float(about["threshold"]), float(about["doubt"]), encoder)
     except NetError:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise NetError(
-            f"safety net: the coefficients cannot be read ({error!r}): {_AGAIN}"
-        ) from None
+    except (LookupError, TypeError, ValueError, AttributeError, BadZipFile, EOFError) as error:
+        raise NetError(f"safety net: the weights cannot be read ({error}): {_AGAIN}") from None

@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from rag.answering import Answerer, Ask
 from rag.answers import Answer, RuleMatch
@@ -40,18 +38,17 @@ STRANGER = claims(units=("ICU-9",), exp=9e9)
 
 
 class Rules:
-    """Rules that read their outcome in the message: "emergency!", "refused!", "later!"."""
+    """Rules that read their outcome in the message: "emergency!", "refused!"."""
 
-    def check(self, message: str) -> Verdict:
+    def verdicts(self, messages: Sequence[str]) -> list[Verdict]:
+        return [self._verdict(message) for message in messages]
+
+    @staticmethod
+    def _verdict(message: str) -> Verdict:
         for outcome in ("emergency", "crisis", "refused"):
             if f"{outcome}!" in message:
                 return Verdict(outcome, (RuleMatch(f"made/{outcome}", "1", 0, 1),), outcome)
         return Verdict(None)
-
-    def second_look(self, messages: Sequence[str], vectors: NDArray[np.float32]) -> list[Verdict]:
-        assert len(messages) == len(vectors)
-        urgent = Verdict("emergency", (RuleMatch("net/emergency", "1", 0, 1),), "help")
-        return [urgent if "later!" in message else Verdict(None) for message in messages]
 
 
 class Model:
@@ -83,14 +80,6 @@ def test_an_emergency_comes_before_everything_and_costs_no_right_to_ask() -> Non
     text = "emergency! what is the risk of patient p000123, and what is Gout?"
     (found,) = answers(ask(text, allowed=False, claims=SITE), ward=ward(recommendation(0)))
     assert (found.outcome, found.rules[0].rule) == ("emergency", "made/emergency")
-
-
-@pytest.mark.parametrize("allowed", [True, False])
-def test_what_no_rule_has_foreseen_is_urgent_all_the_same_whatever_else_would_be_said(
-    allowed: bool,
-) -> None:
-    found = answers(ask("later! refused! What is Gout?", allowed=allowed))
-    assert found[0].outcome == "emergency"
 
 
 def test_a_refusal_by_rule_asks_for_no_evidence() -> None:

@@ -2,14 +2,19 @@
 
 Documents that are equally near may change places: within `_TIE` of the tenth one's cosine nobody
 can say which one is right, and the test says only that no other ones get in.
+
+The layers of the safety net are torch's, too.
 """
 
 import importlib.util
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
 
-from rag.encoder import Encoder, load_encoder
+from rag.encoder import DIMENSIONS, Encoder, load_encoder
+from rag.safety.layers import HEADS, LAYERS, SHAPES, logits
 
 pytestmark = pytest.mark.unit
 
@@ -52,3 +57,24 @@ def test_their_vectors_point_the_same_way(both: tuple[Encoder, Encoder]) -> None
 
 def test_their_versions_keep_their_vectors_apart(both: tuple[Encoder, Encoder]) -> None:
     assert both[0].version != both[1].version
+
+
+def test_the_layers_of_the_safety_net_are_those_of_bert(both: tuple[Encoder, Encoder]) -> None:
+    torch: Any = import_module("torch")
+    bert: Any = import_module("transformers.models.bert.modeling_bert")
+    shape = bert.BertConfig(
+        hidden_size=DIMENSIONS, num_attention_heads=HEADS, intermediate_size=4 * DIMENSIONS
+    )
+    shape._attn_implementation = "eager"
+    layers = torch.nn.ModuleList([bert.BertLayer(shape) for _ in range(LAYERS)]).eval()
+    head = torch.nn.Linear(DIMENSIONS, 3)
+    states = made = torch.randn(1, 7, DIMENSIONS)
+    with torch.no_grad():
+        for layer in layers:
+            made = layer(made)
+            made = made[0] if isinstance(made, tuple) else made
+        expected = head(made.mean(1))[0].numpy()
+    state = {**layers.state_dict(), **{f"head.{k}": v for k, v in head.state_dict().items()}}
+    weights = {name: value.numpy() for name, value in state.items()}
+    assert set(weights) == set(SHAPES)
+    np.testing.assert_allclose(logits(states[0].numpy(), weights), expected, atol=1e-4)

@@ -1,6 +1,7 @@
-"""The net behind the rules: it only adds, and every answer of it names its coefficients."""
+"""The net behind the rules: what it adds, what it doubts, and that every finding names it."""
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,118 +17,191 @@ from numpy.typing import NDArray
 from rag.encoder import DIMENSIONS
 from rag.safety import Safety
 from rag.safety.emergencies import Emergencies
-from rag.safety.net import CLASSES, Net, NetError, grams, parse, shipped, urgency
+from rag.safety.layers import SHAPES, pack, unpack
+from rag.safety.net import CLASSES, Net, NetError, parse, shipped, urgency, write
 from rag.safety.numbers import Numbers
 from rag.safety.refusals import Refusals
 from tests.unit.test_safety_messages import messages
 
 pytestmark = pytest.mark.unit
 
-TEXT = files("rag.safety").joinpath("net.json").read_text("utf-8")
+CONTENT = files("rag.safety").joinpath("net.npz").read_bytes()
 RULES, REFUSALS = Emergencies(), Refusals()
+SHIPPED = Safety(RULES, REFUSALS, Numbers("GB"))
+URGENT = ("emergency", "crisis")
+
+#: How urgent a message is to `Made`, by a word in it.
+SAYS = {"sure": -9.0, "unsure": -1.0, "alarm": 9.0}
 
 
-def safety(threshold: float) -> Safety:
-    return Safety(RULES, REFUSALS, Numbers("GB"), replace(shipped(), threshold=threshold))
+class Made:
+    """States that say how urgent a message is."""
+
+    def states(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        return [np.full((3, DIMENSIONS), _says(text), np.float32) for text in texts]
 
 
-def vectors(count: int) -> NDArray[np.float32]:
-    drawn = np.random.default_rng(count).normal(size=(count, DIMENSIONS)).astype(np.float32)
-    unit: NDArray[np.float32] = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-    return unit
+def _says(text: str) -> float:
+    return next((says for word, says in SAYS.items() if f" {word}" in f" {text}"), -1.0)
 
 
-def test_what_the_rules_found_stays_whatever_the_net_says() -> None:
-    texts = [text for kind, text in messages("second", "third") if kind != "none"]
-    for threshold in (-np.inf, np.inf):
-        gate = safety(threshold)
-        checked = [gate.check(text) for text in texts]
-        looked = gate.second_look(texts, vectors(len(texts)))
-        assert all(
-            second == first
-            for first, second in zip(checked, looked, strict=True)
-            if first.outcome in ("emergency", "crisis")
-        )
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Safety:
+    """The rules that ship, with a net that reads its result in the message."""
+
+    def made(states: NDArray[np.float32], weights: Any) -> NDArray[np.float32]:
+        return np.array([0, states[0, 0], -99], np.float32)
+
+    monkeypatch.setattr("rag.safety.net.logits", made)
+    return Safety(RULES, REFUSALS, Numbers("GB"), Net("made", {}, 0.0, -3.0, Made()))
 
 
-def test_a_net_that_finds_nothing_changes_nothing() -> None:
-    texts = [text for _, text in messages("fourth")] + ["how much ibuprofen can I take"]
-    gate = safety(np.inf)
-    assert gate.second_look(texts, vectors(len(texts))) == [gate.check(text) for text in texts]
+# -- rules and net
 
 
-@given(st.lists(st.text(max_size=80), max_size=4))
-def test_every_message_gets_one_verdict_and_none_is_downgraded(texts: Sequence[str]) -> None:
-    gate = safety(-1e9)
-    looked = gate.second_look(texts, vectors(len(texts)))
-    assert [each.outcome in ("emergency", "crisis") for each in looked] == [True] * len(texts)
+def test_a_match_stands_unless_the_net_is_sure(gate: Safety) -> None:
+    unsure, sure = gate.verdicts(["unsure, I have chest pain", "sure, I have chest pain"])
+    assert unsure.outcome == "emergency"
+    assert unsure.rules[0].rule == "emergency/chest-pain"
+    assert sure.outcome is None
 
 
-def test_a_finding_names_the_net_its_version_and_the_whole_message() -> None:
-    message = "the garden is quiet tonight"
-    assert safety(-1e9).check(message).outcome is None
-    (verdict,) = safety(-1e9).second_look([message], vectors(1))
+def test_a_pattern_that_always_counts_stands_even_then(gate: Safety) -> None:
+    message = "sure, " + next(
+        text
+        for kind, text in messages("first_urgent", "second", "fifth")
+        if kind != "none" and RULES.look(text).certain
+    )
+    assert gate.verdicts([message])[0] == gate.check(message)
+    assert gate.check(message).outcome in URGENT
+
+
+def test_what_no_rule_knows_the_net_finds(gate: Safety) -> None:
+    message = "alarm, the garden is quiet tonight"
+    assert gate.check(message).outcome is None
+    (verdict,) = gate.verdicts([message])
     (match,) = verdict.rules
-    assert match.rule == f"net/{verdict.outcome}"
+    assert (match.rule, match.version) == ("net/emergency", "made")
     assert (match.start, match.end) == (0, len(message))
-    assert match.version == shipped().version == safety(0).versions[3]
     assert "999" in verdict.text
 
 
-def test_the_version_carries_the_checksum_of_the_coefficients() -> None:
-    net = parse(TEXT)
-    assert net.version.endswith(hashlib.sha256(TEXT.encode()).hexdigest()[:8])
-    assert parse(TEXT + "\n").version != net.version
+def test_a_finding_of_the_net_comes_before_a_refusal(gate: Safety) -> None:
+    refused, urgent = gate.verdicts(
+        ["unsure how much ibuprofen can I take", "alarm, how much ibuprofen can I take"]
+    )
+    assert (refused.outcome, urgent.outcome) == ("refused", "emergency")
 
 
-def test_scores_are_the_weights_of_vector_words_and_context() -> None:
-    zero = np.zeros((len(CLASSES), DIMENSIONS), np.float32)
-    pair = np.array([3, 4], np.float32)
-    net = Net("1", "e", zero, {"pain": pair, "no pain": -pair}, pair * 0 - 1, pair * 0, 0.0)
-    none = np.zeros((3, DIMENSIONS), np.float32)
-    scores = net.scores(["pain", "no pain", "nothing"], none, [False, False, True])
-    assert scores[0].tolist() == [3, 4]
-    assert scores[1].tolist() == [0, 0]
-    assert scores[2].tolist() == [-1, -1]
+def test_of_a_doubted_match_the_refusal_stays(gate: Safety) -> None:
+    (verdict,) = gate.verdicts(["sure, I have chest pain, how much ibuprofen can I take"])
+    assert verdict.outcome == "refused"
 
 
-def test_a_misspelt_word_counts_as_the_word() -> None:
-    zero = np.zeros((len(CLASSES), DIMENSIONS), np.float32)
-    pair = np.array([3, 4], np.float32)
-    net = Net("1", "e", zero, {"squeezing": pair}, pair * 0, pair * 0, 0.0)
-    assert net.scores(["sqeezing"], zero[:1], [False])[0].tolist() == [3, 4]
+def test_one_piece_of_a_long_message_is_enough(gate: Safety) -> None:
+    around = "We moved here three years ago because of the job. " * 8
+    assert gate.verdicts([f"{around} alarm. {around}"])[0].outcome == "emergency"
+    assert gate.verdicts([around])[0].outcome is None
+
+
+def test_nothing_makes_nothing(gate: Safety) -> None:
+    assert gate.verdicts([]) == []
+
+
+# -- the one that ships
+
+
+def test_a_finding_names_the_version_that_ships() -> None:
+    unknown = [t for k, t in messages("fifteenth") if k != "none" and not RULES.find(t)]
+    verdict = next(each for each in SHIPPED.verdicts(unknown[:9]) if each.outcome in URGENT)
+    assert verdict.rules[0].version == SHIPPED.versions[3] == shipped().version
+
+
+@given(st.lists(st.text(max_size=80), max_size=4))
+def test_every_message_gets_one_verdict_whatever_it_is(texts: Sequence[str]) -> None:
+    assert len(SHIPPED.verdicts(texts)) == len(texts)
+
+
+def test_a_message_has_the_same_score_in_any_company() -> None:
+    texts = ["my chest hurts", "what is gout?", "a long message about nothing much " * 20]
+    together = shipped().scores(texts)
+    alone = np.concatenate([shipped().scores([text]) for text in texts])
+    # what the encoder makes differs in the last bits, padded and not
+    np.testing.assert_allclose(together, alone, atol=0.25)
 
 
 def test_a_little_of_both_is_as_urgent_as_more_of_one() -> None:
-    both, one, less = urgency(np.array([[1, 1], [2, -9], [1, -9]], np.float32))
+    both, one, less = urgency(np.array([[1.5, 1.5], [2, -9], [1, -9]], np.float32))
     assert both > one > less
 
 
-def test_words_and_pairs_of_neighbours_are_read() -> None:
-    assert grams(" no pain . ") == {"no", "pain", ".", "no pain", "pain ."}
-    assert grams(" ") == frozenset()
+# -- the layers
 
 
-def test_a_missing_vector_is_told() -> None:
-    with pytest.raises(ValueError, match="give one of 384 numbers for each message"):
-        safety(0).second_look(["a", "b"], vectors(1))
+def drawn() -> dict[str, NDArray[np.float32]]:
+    random = np.random.default_rng(0)
+    return {name: random.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
+
+
+def test_weights_are_rounded_by_at_most_half_a_step_of_their_row() -> None:
+    weights = drawn()
+    packed = unpack(pack(weights))
+    for name, value in weights.items():
+        step = np.abs(value).max(axis=-1, keepdims=True) / 127
+        assert (np.abs(packed[name] - value) <= step * 0.501).all(), name
+
+
+def test_rounding_what_is_rounded_changes_nothing() -> None:
+    once = unpack(pack(drawn()))
+    twice = unpack(pack(once))
+    assert all(np.allclose(once[name], twice[name], atol=1e-6) for name in SHAPES)
+
+
+# -- the file
+
+
+def test_the_version_carries_the_checksum_of_the_weights() -> None:
+    net = parse(CONTENT, Made())
+    assert net.version.endswith(hashlib.sha256(CONTENT).hexdigest()[:8])
+
+
+def test_what_is_written_is_read_again() -> None:
+    net = parse(write(drawn(), "net-9", 0.5, -2.0), Made())
+    assert (net.version[:6], net.threshold, net.doubt) == ("net-9-", 0.5, -2.0)
+    assert set(net.weights) == set(SHAPES)
+
+
+def changed(about: dict[str, Any], **arrays: Any) -> bytes:
+    with np.load(io.BytesIO(CONTENT)) as found:
+        content: dict[str, Any] = {name: found[name] for name in found.files}
+    told = json.loads(str(content["about"])) | about
+    file = io.BytesIO()
+    np.savez(file, **{**content, "about": np.array(json.dumps(told)), **arrays})
+    return file.getvalue()
 
 
 @pytest.mark.parametrize(
-    "change",
+    "content",
     [
-        {"format": "vigil-safety-net/0"},
-        {"vector": [[0.0] * DIMENSIONS]},
-        {"words": {"pain": [1.0]}},
-        {"words": {"pain": [float("nan"), 1.0]}},
-        {"words": []},
-        {"bias": None},
+        changed({"format": "vigil-safety-net/0"}),
+        changed({"encoder": "another"}),
+        changed({"classes": CLASSES[:1]}),
+        changed({"doubt": None}),
+        changed({}, **{"head.bias": np.zeros(2, np.float32)}),
+        changed({}, **{"head.bias": np.full(3, np.nan, np.float32)}),
+        b"",
+        CONTENT[:1000],
+        b'{"format": "vigil-safety-net/1"}',
     ],
 )
-def test_coefficients_that_cannot_be_used_are_refused_with_the_remedy(
-    change: dict[str, Any],
-) -> None:
+def test_weights_that_cannot_be_used_are_refused_with_the_remedy(content: bytes) -> None:
     with pytest.raises(NetError, match=r"fit it again with `python -m bench\.safety_net`"):
-        parse(json.dumps(json.loads(TEXT) | change))
-    with pytest.raises(NetError, match="bench"):
-        parse("{")
+        parse(content, Made())
+
+
+def test_a_threshold_is_a_threshold() -> None:
+    text = "the garden is quiet tonight"
+    high = replace(shipped(), threshold=np.inf)
+    low = replace(shipped(), threshold=-np.inf)
+    assert high.read([text])[0].urgent is None
+    assert low.read([text])[0].urgent is not None
