@@ -33,7 +33,7 @@ from bench.safety_sets import (
 from rag.onnx_encoder import OnnxEncoder
 from rag.safety.emergencies import Emergencies
 from rag.safety.layers import LAYERS, pack, unpack
-from rag.safety.net import CLASSES, Net, parse, urgency, write
+from rag.safety.net import CLASSES, Net, Reading, parse, write
 from rag.safety.pieces import pieces
 
 __all__ = ["Options", "fit", "fit_once", "main"]
@@ -193,20 +193,20 @@ def _net(weights: Mapping[str, _Floats], encoder: Any) -> Net:
 
 def _cross_validated(
     messages: Sequence[Message], known: _Known, folds: int, options: Options
-) -> tuple[list[Message], _Floats]:
-    """Scores of the sets' messages by nets that have read nothing of their sets, shape [n, 2]."""
+) -> tuple[list[Message], list[Reading]]:
+    """What nets make of the sets' messages that have read nothing of their sets."""
     names = sorted({message.of for message in messages} - {"questions"})
     # the two halves of a set are of one writer
     fold = {name: number % folds for number, name in enumerate(dict.fromkeys(map(_writer, names)))}
     seen: list[Message] = []
-    scores = []
+    found: list[Reading] = []
     for number in range(folds):
         held = [m for m in messages if fold.get(_writer(m.of)) == number]
         rest = [m for m in messages if fold.get(_writer(m.of)) != number]
         net = _net(fit(rest, [known.of[m.text] for m in rest], options), known)
         seen += held
-        scores.append(net.scores([m.text for m in held]))
-    return seen, np.concatenate(scores)
+        found += net.read([m.text for m in held])
+    return seen, found
 
 
 def _writer(name: str) -> str:
@@ -220,15 +220,18 @@ def _tell(title: str, messages: Sequence[Message], urgent: NDArray[np.bool_]) ->
         click.echo(f"  {name:<18}{'  '.join(told)}")
 
 
-def _measure(title: str, messages: Sequence[Message], scores: _Floats, rules: Emergencies) -> None:
+def _measure(
+    title: str, messages: Sequence[Message], found: Sequence[Reading], rules: Emergencies
+) -> None:
     looks = [rules.look(message.text) for message in messages]
-    # of a long message a little less than `Net.read` goes by
-    level = urgency(scores)
     by_rule = np.array([bool(look.matches) for look in looks])
-    stands = by_rule & (np.array([look.certain for look in looks]) | (level >= _DOUBT))
+    by_net = np.array([reading.urgent is not None for reading in found])
+    stands = [
+        look.certain or not reading.surely_not for look, reading in zip(looks, found, strict=True)
+    ]
     _tell(f"{title}: rules", messages, by_rule)
-    _tell(f"{title}: net", messages, level > _THRESHOLD)
-    _tell(f"{title}: both", messages, stands | (level > _THRESHOLD))
+    _tell(f"{title}: net", messages, by_net)
+    _tell(f"{title}: both", messages, by_rule & np.array(stands) | by_net)
 
 
 def _encoded(messages: Sequence[Message]) -> Iterator[tuple[str, _States]]:
@@ -250,8 +253,20 @@ def _encoded(messages: Sequence[Message]) -> Iterator[tuple[str, _States]]:
     help="documents.jsonl of a built corpus.",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
-@click.option("--folds", default=0, show_default=True, help="Cross-validate so many times.")
-@click.option("--orders", default=Options().orders, show_default=True, help="Fits to average.")
+@click.option(
+    "--folds",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Cross-validate so many times.",
+)
+@click.option(
+    "--orders",
+    type=click.IntRange(1),
+    default=Options().orders,
+    show_default=True,
+    help="Fits to average.",
+)
 @click.option("--epochs", default=Options().epochs, show_default=True, help="Of a fit.")
 @click.option(
     "--begin",
@@ -290,7 +305,7 @@ def _held_out(net: Net, questions: Path, rules: Emergencies) -> None:
         ("held out, in long messages", padded(sets, winded, len(sets))),
         ("long messages", winded),
     ):
-        _measure(title, messages, net.scores([message.text for message in messages]), rules)
+        _measure(title, messages, net.read([message.text for message in messages]), rules)
 
 
 if __name__ == "__main__":

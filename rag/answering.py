@@ -1,8 +1,8 @@
 """From a question to an answer: the one order in which everything is asked.
 
 emergency or crisis?  → help, and nothing after it may say less
-a dose, a diagnosis?  → refused, with whom to ask
 too many questions?   → refused
+a dose, a diagnosis?  → refused, with whom to ask
 about a patient?      → the right to see them → live data
 else                  → follow-up resolved → retrieval → confidence → quotes
                                                        → no evidence: said so

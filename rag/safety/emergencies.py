@@ -1,5 +1,6 @@
 """Emergencies and crises, found by rules before anything else is done with a message."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -20,8 +21,13 @@ __all__ = ["Emergencies", "EmergencyRule", "Look", "RuleFile"]
 
 #: What a message may have besides the name of an illness to be nothing but that.
 _NOTHING = (" . ", " ! ", " ! ! ", " ! ! ! ")
+#: Kinds of patterns that do not hang on what else a message says.
+_CERTAIN: tuple[Kind, ...] = ("always", "condition")
+#: Words of a message that has hardly anything besides a match: "anaphylaxis!", "he has arrested".
+_FEW = 4
 _KINDS: tuple[Kind, ...] = ("always", "event", "symptom", "condition")
 
+_WORD = re.compile(r"\w+")
 #: Matches of a rule in a message that are looked at: a word that is repeated a thousand times would
 #: cost the square of that.
 _LOOKED_AT = 25
@@ -61,7 +67,8 @@ class Look:
 
     Attributes:
         matches: one a rule, those of emergencies first.
-        certain: one of them is of a pattern that counts whatever stands around it.
+        certain: what else the message says does not matter: one of them is of a pattern that always
+            counts, or the name of an illness that somebody has; or there is hardly anything else.
     """
 
     matches: tuple[RuleMatch, ...]
@@ -118,16 +125,16 @@ class Emergencies:
         of = self.read(message)
         found: dict[int, tuple[int, int]] = {}
         figures: list[tuple[int, int]] | None = None
-        certain = False
+        certain = len(_WORD.findall(of.text)) <= _FEW
         for (number, kind), pattern in self._index.candidates(of.text):
-            if number in found and (certain or kind != "always"):
+            if number in found and (certain or kind not in _CERTAIN):
                 continue
             for span in islice(pattern.find(of.text), _LOOKED_AT):
                 if figures is None:
                     figures = list(self._context.idioms.spans(of.text))
                 if self._counts(of.text, span, kind, number, figures):
                     found.setdefault(number, span)
-                    certain = certain or kind == "always"
+                    certain = certain or kind in _CERTAIN
                     break
         matches = tuple(
             RuleMatch(self._rules[number].id, self.version, *of.span(*found[number]))

@@ -1,5 +1,6 @@
 """The gate: what is asked of each message before anything else is done with it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,12 @@ from rag.safety.refusals import Refusals
 __all__ = ["Safety", "Verdict"]
 
 
+log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the rules say of a message.
+    """What rules and net say of a message.
 
     Attributes:
         outcome: None where the message may be answered.
@@ -30,7 +34,7 @@ class Verdict:
 
 
 class Safety:
-    """All rules about messages.
+    """All that is asked of a message before it is answered.
 
     Args:
         emergencies: those of emergencies and crises.
@@ -82,14 +86,16 @@ class Safety:
         Args:
             message: as it was written.
         """
-        return self._of_rules(self._emergencies.find(message)) or self._refused(message)
+        found = self._emergencies.find(message)
+        return self._of_rules(found) if found else self._refused(message)
 
     def verdicts(self, messages: Sequence[str]) -> list[Verdict]:
         """What rules and net say.
 
         A match counts unless it hangs on what else the message says and the net is sure that this
         is nothing urgent: a scene of a film, an exam, a figure of speech. What no rule knows the
-        net finds. Either is deterministic, and a verdict names what decided it.
+        net finds. Either is deterministic, and a verdict names what decided it. A match that does
+        not count is logged by its rule. Where the net fails, the rules decide alone.
 
         Args:
             messages: as they were written, not shortened.
@@ -97,24 +103,31 @@ class Safety:
         Returns:
             One for each message, in their order.
         """
-        return [
-            self._verdict(message, reading)
-            for message, reading in zip(messages, self._net.read(messages), strict=True)
-        ]
+        return [self._verdict(message, self._read(message)) for message in messages]
+
+    def _read(self, message: str) -> Reading:
+        try:
+            return self._net.read([message])[0]
+        except Exception as error:
+            log.error("the safety net cannot read a message: %s", type(error).__name__)
+            return Reading(None, surely_not=False)
 
     def _verdict(self, message: str, reading: Reading) -> Verdict:
         found = self._emergencies.look(message)
         if found.matches and (found.certain or not reading.surely_not):
-            return self._of_rules(found.matches) or Verdict(None)
+            return self._of_rules(found.matches)
+        if found.matches:
+            log.info(
+                "set aside by the safety net %s: %s",
+                self._net.version, ", ".join(each.rule for each in found.matches),
+            )  # fmt: skip
         if reading.urgent is not None:
             rule = RuleMatch(f"net/{reading.urgent}", self._net.version, 0, len(message))
             text = self._numbers.text((f"{reading.urgent}/net",))
             return Verdict(reading.urgent, (rule,), text)
         return self._refused(message)
 
-    def _of_rules(self, found: tuple[RuleMatch, ...]) -> Verdict | None:
-        if not found:
-            return None
+    def _of_rules(self, found: tuple[RuleMatch, ...]) -> Verdict:
         emergency = any(each.rule.startswith("emergency/") for each in found)
         text = self._numbers.text(tuple(each.rule for each in found))
         return Verdict("emergency" if emergency else "crisis", found, text)

@@ -94,7 +94,7 @@ def pack(weights: Mapping[str, Floats]) -> dict[str, NDArray[np.int8] | Floats]:
     packed: dict[str, NDArray[np.int8] | Floats] = {}
     for name, value in weights.items():
         if value.ndim == 2 and len(value) >= _WIDTH:
-            scale = np.abs(value).max(axis=1, keepdims=True) / 127
+            scale = np.maximum(np.abs(value).max(axis=1, keepdims=True) / 127, _EPSILON)
             packed[name] = np.round(value / scale).astype(np.int8)
             packed[f"{name}.scale"] = scale.astype(np.float32)
         else:

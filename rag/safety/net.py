@@ -9,6 +9,8 @@ that people might write, on what its layers before make of a message. The weight
 import hashlib
 import io
 import json
+import math
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,6 +47,10 @@ FORMAT = "vigil-safety-net/2"
 #: What a piece says less than a message, in log odds: it lacks what would explain it, and a long
 #: message has many of them.
 TORN_OUT = np.float32(2.0)
+#: What numpy, zlib and json say of a damaged file.
+_UNREADABLE = (
+    LookupError, TypeError, ValueError, AttributeError, BadZipFile, EOFError, OSError, zlib.error
+)  # fmt: skip
 _AGAIN = "fit it again with `python -m bench.safety_net`"
 
 
@@ -135,10 +141,10 @@ class Net:
 
     def _scores(self, messages: Sequence[str]) -> Iterator[NDArray[np.float32]]:
         """Scores of each message's pieces, shape [pieces, 2]."""
-        parts = [pieces(message) for message in messages]
-        rows = iter(self.encoder.states([part for of in parts for part in of]))
-        for of in parts:
-            each = np.array([logits(next(rows), self.weights) for _ in of], np.float32)
+        for message in messages:
+            # one at a time: the states of a long message are megabytes
+            states = self.encoder.states(pieces(message))
+            each = np.array([logits(of, self.weights) for of in states], np.float32)
             yield each[:, 1:] - each[:, :1]
 
 
@@ -165,7 +171,7 @@ def write(
 
     Args:
         weights: see `rag.safety.layers.SHAPES`.
-        version: of them; another one with each fit.
+        version: of them and of how they are read: `TORN_OUT`, `rag.safety.pieces`.
         threshold: see `Net`.
         doubt: see `Net`.
     """
@@ -201,9 +207,11 @@ def parse(content: bytes, encoder: States) -> Net:
                 raise NetError(f"safety net: the weights are of another version: {_AGAIN}")
             digest = hashlib.sha256(content).hexdigest()[:8]
             weights = unpack({name: arrays[name] for name in arrays.files if name != "about"})
-        version = f"{about['version']}-{digest}"
-        return Net(version, weights, float(about["threshold"]), float(about["doubt"]), encoder)
+        threshold, doubt = float(about["threshold"]), float(about["doubt"])
+        if not -math.inf < doubt <= threshold < math.inf:
+            raise ValueError("doubt and threshold: finite numbers needed, the first not above")
+        return Net(f"{about['version']}-{digest}", weights, threshold, doubt, encoder)
     except NetError:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError, BadZipFile, EOFError) as error:
+    except _UNREADABLE as error:
         raise NetError(f"safety net: the weights cannot be read ({error}): {_AGAIN}") from None

@@ -19,6 +19,8 @@ _WORDS = re.compile(rf"\S.{{0,{LONGEST - 1}}}(?=\s|$)|\S{{{LONGEST}}}", re.DOTAL
 def pieces(message: str) -> list[str]:
     """A message whole and, where it is long, in pieces that share a sentence with the one before.
 
+    What is one sentence and longer than a piece is cut between words, and shares nothing.
+
     Args:
         message: as it was written.
 

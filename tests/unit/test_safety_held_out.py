@@ -7,9 +7,9 @@ from tests.unit.test_safety_messages import messages
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
 
-#: Measured 1,072 of 1,093 (.981), less a point. The goal is .98.
+#: Measured 1,075 of 1,093 (.984), less a point. The goal is .98.
 CAUGHT = 0.97
-#: Measured 49 of 1,608 (.0305), and a point more. The goal is .03: it is missed by one message.
+#: Measured 51 of 1,608 (.032), and a point more. The goal is .03: it is missed by three messages.
 WRONG = 0.04
 
 
