@@ -86,7 +86,7 @@ async def test_live_data_is_told_to_whoever_may_see_it_and_to_nobody_else(
     other = nurse.model_copy(update={"units": ("ICU-2",)})
     asked = "What is the risk of patient p-77?"
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         # each answer takes its time, so this asks no more often than a person would
         while "42" not in (told := await client.ask(asked, nurse)).text:
             pass
