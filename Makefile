@@ -45,7 +45,7 @@ unit: setup ## Tests without a broker, on all cores
 
 integration: setup ## Tests against a real Kafka, with kills and cuts
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not soak" -n 2 --dist loadfile --durations=10 tests/integration
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not soak" -n 2 --dist loadfile --durations=10 tests/faults
+	$(BIN)/pytest -m "not soak" --durations=10 tests/faults
 
 soak: setup ## The same for what takes minutes: drift to promotion, pagers that stall
 	$(BIN)/pytest -m soak tests/integration tests/faults

@@ -96,8 +96,15 @@ async def test_damaged_state_is_restored_or_refused(
     await _goes_on_or_refuses(trial, worker, sum(len(stay.seconds) for stay in _stays(42)))
 
 
-@pytest.mark.parametrize("keyed", [True, False], ids=["keyed", "unkeyed"])
-@pytest.mark.parametrize("local", ["kept", "lost"])
+@pytest.mark.parametrize(
+    ("local", "keyed"),
+    [
+        pytest.param("kept", True, id="kept-keyed"),
+        pytest.param("lost", False, id="lost-unkeyed"),
+        pytest.param("kept", False, id="kept-unkeyed", marks=pytest.mark.soak),
+        pytest.param("lost", True, id="lost-keyed", marks=pytest.mark.soak),
+    ],
+)
 async def test_a_changelog_that_was_deleted_is_noticed(
     begin: Begin, local: str, keyed: bool
 ) -> None:
