@@ -30,6 +30,7 @@ from bench.safety_sets import (
     read_sets,
     shares,
 )
+from rag.encoder import DIMENSIONS
 from rag.onnx_encoder import OnnxEncoder
 from rag.safety.emergencies import Emergencies
 from rag.safety.layers import LAYERS, pack, unpack
@@ -103,7 +104,7 @@ def fit_once(
     torch: Any = import_module("torch")
     layers = _last_layers()
     torch.manual_seed(0)
-    head = torch.nn.Linear(384, len(_KINDS))
+    head = torch.nn.Linear(DIMENSIONS, len(_KINDS))
     if options.begin is not None:
         given = {name: torch.from_numpy(value) for name, value in options.begin.items()}
         layers.load_state_dict({n: v for n, v in given.items() if not n.startswith("head.")})
@@ -166,7 +167,7 @@ def _batches(states: Sequence[_States], draw: random.Random, options: Options) -
 def _pooled(torch: Any, layers: Any, states: Sequence[_States]) -> Any:
     """The mean over word pieces of what the layers make of them, shape [n, 384]."""
     longest = max(map(len, states))
-    x, there = torch.zeros(len(states), longest, 384), torch.zeros(len(states), longest)
+    x, there = torch.zeros(len(states), longest, DIMENSIONS), torch.zeros(len(states), longest)
     for row, of in enumerate(states):
         x[row, : len(of)] = torch.from_numpy(of.astype(np.float32))
         there[row, : len(of)] = 1

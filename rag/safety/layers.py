@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
+from rag.encoder import DIMENSIONS
+
 __all__ = ["HEADS", "LAYERS", "MATRICES", "SHAPES", "logits", "pack", "unpack"]
 
 HEADS = 12
 LAYERS = 2
-_WIDTH, _INNER = 384, 1536
+_WIDTH, _INNER = DIMENSIONS, 4 * DIMENSIONS
 #: Of BERT; part of what the weights were fitted with.
 _EPSILON = 1e-12
+#: A row of nothing but zeros is divided by it.
+_SMALLEST = 1e-12
 
 Floats = NDArray[np.float32]
 
@@ -94,7 +98,7 @@ def pack(weights: Mapping[str, Floats]) -> dict[str, NDArray[np.int8] | Floats]:
     packed: dict[str, NDArray[np.int8] | Floats] = {}
     for name, value in weights.items():
         if value.ndim == 2 and len(value) >= _WIDTH:
-            scale = np.maximum(np.abs(value).max(axis=1, keepdims=True) / 127, _EPSILON)
+            scale = np.maximum(np.abs(value).max(axis=1, keepdims=True), _SMALLEST) / 127
             packed[name] = np.round(value / scale).astype(np.int8)
             packed[f"{name}.scale"] = scale.astype(np.float32)
         else:

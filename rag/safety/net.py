@@ -120,8 +120,7 @@ class Net:
         Returns:
             For each message a number for each of `CLASSES`, shape [n, 2].
         """
-        most = [of - _torn_out(of) for of in self._scores(messages)]
-        rows = [of[urgency(of).argmax()] for of in most]
+        rows = [_clearest(of) for of in self._scores(messages)]
         return np.array(rows, np.float32).reshape(-1, len(CLASSES))
 
     def read(self, messages: Sequence[str]) -> list[Reading]:
@@ -132,10 +131,9 @@ class Net:
         """
         found = []
         for of in self._scores(messages):
-            clear = of - _torn_out(of)
-            level = urgency(clear)
-            kind = CLASSES[int(clear[level.argmax()].argmax())]
-            urgent = kind if level.max() > self.threshold else None
+            clearest = _clearest(of)
+            is_urgent = urgency(clearest[np.newaxis])[0] > self.threshold
+            urgent = CLASSES[int(clearest.argmax())] if is_urgent else None
             found.append(Reading(urgent, bool(urgency(of).max() < self.doubt)))
         return found
 
@@ -148,9 +146,11 @@ class Net:
             yield each[:, 1:] - each[:, :1]
 
 
-def _torn_out(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What is taken off: nothing of the whole message, which is the first."""
-    return np.where(np.arange(len(scores)) > 0, TORN_OUT, np.float32(0))[:, np.newaxis]
+def _clearest(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores of the most urgent of a message's pieces; the first is whole, and not torn out."""
+    scores = np.concatenate([scores[:1], scores[1:] - TORN_OUT])
+    clearest: NDArray[np.float32] = scores[urgency(scores).argmax()]
+    return clearest
 
 
 @lru_cache(maxsize=1)
