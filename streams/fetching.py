@@ -9,6 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -19,6 +20,7 @@ from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import (
     IllegalGenerationError,
+    IllegalStateError,
     KafkaConnectionError,
     KafkaError,
     UnknownMemberIdError,
@@ -196,6 +198,24 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         assignment = subscribed and subscribed.assignment
         states = {tp: assignment.state_value(tp) for tp in assignment.tps} if assignment else {}
         return records, {tp: s.position for tp, s in states.items() if s.has_valid_position}
+
+    async def seek_here(self, offsets: Mapping[TP, int]) -> None:
+        """Seek in the thread that fetches.
+
+        aiokafka is not made for two threads: a seek takes away records that a fetch is about to
+        hand over, and the fetch ends in a KeyError. Faust seeks from the main thread.
+
+        Args:
+            offsets: by partition. One that was revoked a moment ago is left to its next owner.
+        """
+        seeking = asyncio.run_coroutine_threadsafe(self._seek(offsets), self.thread_loop)
+        await asyncio.wrap_future(seeking)
+
+    async def _seek(self, offsets: Mapping[TP, int]) -> None:
+        consumer = self._ensure_consumer()
+        for tp, offset in offsets.items():
+            with suppress(IllegalStateError):
+                consumer.seek(TopicPartition(*tp), offset)
 
     def look_again(self) -> None:
         """Tell a fetch under way that a partition is wanted again: its records may be here."""

@@ -263,9 +263,9 @@ class BatchConsumer(driver.Consumer):
             with suppress(IllegalStateError):
                 await self.perform_seek()
             return
+        generation = self.app.consumer_generation_id
         await self._read_again(records)
         records = self.app.tables.recovery.take(records, active)
-        generation = self.app.consumer_generation_id
         for fetched_tp, fetched in records.items():
             tp = ensure_TP(fetched_tp)
             if tp.topic in self.app.batched_topics:
@@ -314,11 +314,14 @@ class BatchConsumer(driver.Consumer):
         """
         if not self.app.tables.recovery.completed.is_set():
             return
-        for tp, expected in self._expected.items():
+        for tp, expected in list(self._expected.items()):  # a rebalance changes it meanwhile
             moved = self._positions.get(tp, -1) > expected and tp not in records
             if moved and tp.topic in self.app.batched_topics and self._gaps.get(tp) != expected:
                 self._gaps[tp] = self._fetched_to[tp] = self._positions[tp] = expected
                 await self.seek(tp, expected)
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        await self._thread.seek_here({partition: offset})
 
     async def _in_sequence(self, tp: TP, records: list[Any]) -> list[Any]:
         """Return the records that follow those delivered before, or none and fetch again.
