@@ -47,7 +47,7 @@ integration: setup ## Tests against a real Kafka, with kills and cuts
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not soak" -n 2 --dist loadfile --durations=10 tests/integration
 	$(BIN)/pytest -m "not soak" --durations=10 tests/faults
 
-soak: setup ## The same for what takes minutes: drift to promotion, pagers that stall
+soak: setup ## What takes minutes more: drift to promotion, pagers that stall, further faults
 	$(BIN)/pytest -m soak tests/integration tests/faults
 
 # In a folder of its own: torch is gigabytes, and nothing else here wants it.

@@ -44,11 +44,11 @@ class ConfidenceError(ValueError):
 def features(question: str, hits: Sequence[Hit]) -> NDArray[np.float64]:
     """Figures of one search, shape [6], each -1 to 1; all 0 where nothing was found.
 
-    ``cosine`` is that of the nearest hit; ``covered`` the larger share of the question's words that
-    it or the first hit has, and ``named`` the largest share of a name of a hit's subject that is in
-    the question, a slip of the finger in a long word allowed. ``same_subject`` is the share of hits
-    of the first one's subject, and ``rankers_agree`` tells how far down the fused order the nearest
-    is: 1, 1/2, 1/3 …
+    ``cosine`` is that of the nearest hit; ``covered`` the larger share of the question's words,
+    each by how rare it is, that it or the first hit has, and ``named`` the largest share of a name
+    of a hit's subject that is in the question, a slip of the finger in a long word allowed.
+    ``same_subject`` is the share of hits of the first one's subject, and ``rankers_agree`` tells
+    how far down the fused order the nearest is: 1, 1/2, 1/3 …
 
     Args:
         question: as it was searched for.

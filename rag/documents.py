@@ -62,7 +62,8 @@ class Hit:
         score: the fused one, which orders hits; comparable within one search only.
         cosine: of the question and the nearest vector of the document, -1 to 1; comparable between
             searches.
-        covered: share of the question's content words that the document has, 0 to 1.
+        covered: share of the question's content words that the document has, each by how rare it
+            is among all documents, 0 to 1.
     """
 
     document: Document

@@ -283,5 +283,10 @@ def _best(scores: NDArray[np.floating], count: int) -> list[int]:
 
 
 def _covered(asked: Asked, row: int, rows: Rows) -> float:
-    content = list(dict.fromkeys(asked.words))
-    return rows.texts.has(row, content) / len(content) if content else 0.0
+    """Share of the question's words that a document has, each by how rare it is.
+
+    Of "What is a depression in meteorology?" the common half is not half of it.
+    """
+    rarity = {word: rows.texts.rarity(word) for word in asked.words}
+    held = sum(each for word, each in rarity.items() if rows.texts.has(row, [word]))
+    return held / sum(rarity.values()) if rarity else 0.0

@@ -78,7 +78,7 @@ async def test_a_worker_outlives_a_restart_of_its_only_broker(
     assert worker.alive, worker.said
 
 
-@pytest.mark.parametrize("end", ["stop_node", "kill"])
+@pytest.mark.parametrize("end", [pytest.param("stop_node", marks=pytest.mark.soak), "kill"])
 async def test_one_of_three_brokers_may_be_lost(begin: Begin, three: LocalKafka, end: str) -> None:
     trial = await begin(three, replication=3)
     worker = trial.join()

@@ -9,7 +9,13 @@ from tests.faults.conftest import Begin
 from tests.faults.verdicts import exact
 
 
-@pytest.mark.parametrize("keyed", [True, False], ids=["keyed", "unkeyed"])
+@pytest.mark.parametrize(
+    "keyed",
+    [
+        pytest.param(True, id="keyed"),
+        pytest.param(False, id="unkeyed", marks=pytest.mark.soak),
+    ],
+)
 async def test_no_kill_loses_a_reading_or_changes_a_result(begin: Begin, keyed: bool) -> None:
     trial = await begin()
     stays = list(simulate(80, seed=11))

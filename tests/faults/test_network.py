@@ -14,7 +14,7 @@ from tests.faults.verdicts import exact
 LONG_S = 8
 
 
-@pytest.mark.parametrize("way", ["cut", "frozen"])
+@pytest.mark.parametrize("way", ["cut", pytest.param("frozen", marks=pytest.mark.soak)])
 async def test_a_worker_outlives_a_network_that_was_away(
     begin: Begin, three: LocalKafka, way: str
 ) -> None:

@@ -83,7 +83,14 @@ def _remove_current(folder: Path) -> None:
         file.write_text("MANIFEST-999999\n")
 
 
-@pytest.mark.parametrize("damage", [_flip_bytes, _truncate_manifests, _remove_current])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _flip_bytes,
+        pytest.param(_truncate_manifests, marks=pytest.mark.soak),
+        pytest.param(_remove_current, marks=pytest.mark.soak),
+    ],
+)
 async def test_damaged_state_is_restored_or_refused(
     begin: Begin, damage: Callable[[Path], None]
 ) -> None:
@@ -99,7 +106,7 @@ async def test_damaged_state_is_restored_or_refused(
 @pytest.mark.parametrize(
     ("local", "keyed"),
     [
-        pytest.param("kept", True, id="kept-keyed"),
+        pytest.param("kept", True, id="kept-keyed", marks=pytest.mark.soak),
         pytest.param("lost", False, id="lost-unkeyed"),
         pytest.param("kept", False, id="kept-unkeyed", marks=pytest.mark.soak),
         pytest.param("lost", True, id="lost-keyed", marks=pytest.mark.soak),
@@ -120,6 +127,7 @@ async def test_a_changelog_that_was_deleted_is_noticed(
     await _refuses_and_is_rebuilt(trial, worker)
 
 
+@pytest.mark.soak  # of those that were deleted or made anew each run has a case
 async def test_a_changelog_that_was_emptied_is_noticed(begin: Begin) -> None:
     trial = await begin()
     worker = await _half_way(trial, 44)

@@ -18,7 +18,7 @@ from tests.faults.verdicts import exact
 SLOW_S = 0.2
 
 
-@pytest.mark.parametrize("way", ["cut", "frozen"])
+@pytest.mark.parametrize("way", ["cut", pytest.param("frozen", marks=pytest.mark.soak)])
 async def test_what_a_worker_had_in_hand_when_it_was_cut_off_never_reaches_a_changelog(
     begin: Begin, three: LocalKafka, way: str
 ) -> None:
