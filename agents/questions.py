@@ -311,6 +311,7 @@ def _wire(one: _Asked, found: Given) -> ChatAnswer:
         confidence=answer.confidence,
         tools=list(answer.tools),
         rules=[_rule(match) for match in answer.rules],
+        set_aside=[_rule(match) for match in answer.set_aside],
         patient_id=found.patient,
         asked_at=from_ms(one.at_ms),
         answered_at=from_ms(now_ms()),

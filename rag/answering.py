@@ -97,7 +97,7 @@ class Answerer:
     """Answers questions.
 
     Args:
-        safety: the rules that come first.
+        safety: the rules that come first, and the net behind them.
         retriever: finds evidence.
         confidence: whether it is enough.
         extractor: quotes it.
@@ -148,7 +148,8 @@ class Answerer:
             for number, one in zip(rest, await asyncio.gather(*said), strict=True):
                 given[number] = one
         answered = [one for one in given if one is not None]
-        return [self._noted(ask, one) for ask, one in zip(asks, answered, strict=True)]
+        noted = (self._noted(ask, one) for ask, one in zip(asks, answered, strict=True))
+        return [_with(one, verdict) for one, verdict in zip(noted, verdicts, strict=True)]
 
     def _noted(self, ask: Ask, given: Given) -> Given:
         """A refusal with whom it was about: who is asked about without a right is to be found."""
@@ -290,8 +291,15 @@ def _whom(ask: Ask) -> str | None:
     return found.patient_id or beside or (last if found.third else None)
 
 
+def _with(given: Given, verdict: Verdict) -> Given:
+    """An answer with the rules that would have decided and were set aside: an audit looks there."""
+    if not verdict.set_aside:
+        return given
+    return replace(given, answer=replace(given.answer, set_aside=verdict.set_aside))
+
+
 def _ruled(verdict: Verdict) -> Given:
-    """Say what rules have decided."""
+    """Say what rules or net have decided."""
     assert verdict.outcome is not None
     text = reply_text.with_notes(verdict.text, ())
     return Given(Answer(verdict.outcome, text, rules=verdict.rules))

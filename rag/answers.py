@@ -55,11 +55,11 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
-    """A rule of safety that decided.
+    """A rule of safety that matched, or the net behind the rules.
 
     Attributes:
-        rule: its id, ``emergency/chest-pain``.
-        version: of the rules' file.
+        rule: its id, ``emergency/chest-pain``; of the net ``net/`` and what it found.
+        version: of the rules' file, of the net's weights.
         start: offset in the message of the first character that it matched.
         end: offset after the last.
     """
@@ -81,6 +81,7 @@ class Answer:
         confidence: 0 to 1 that the quotes answer the question; None where no evidence was asked.
         rules: of safety that decided; empty where none did.
         tools: names of the patient tools whose results are in the text.
+        set_aside: rules of safety that matched and did not count, and last what was sure of it.
     """
 
     outcome: Outcome
@@ -89,3 +90,4 @@ class Answer:
     confidence: float | None = None
     rules: tuple[RuleMatch, ...] = ()
     tools: tuple[str, ...] = ()
+    set_aside: tuple[RuleMatch, ...] = ()

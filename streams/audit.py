@@ -155,6 +155,7 @@ def of_answer(
         patient=None if patient is None else hashes.of("patient", patient),
         about=about,
         rules=[f"{rule.rule}@{rule.version}" for rule in answer.rules],
+        set_aside=[f"{rule.rule}@{rule.version}" for rule in answer.set_aside],
         tools=answer.tools,
         documents=list(dict.fromkeys(quote.document_id for quote in answer.quotes)),
         question=hashes.of_bytes(question.encode()),

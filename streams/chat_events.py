@@ -42,7 +42,7 @@ class Citation(Event):
 
 
 class SafetyRule(Event):
-    """A rule of safety that decided; the span is of the question's text."""
+    """A rule of safety, or the net behind the rules; the span is of the question's text."""
 
     rule: str
     version: str
@@ -63,7 +63,11 @@ class ChatAnswer(Event):
         description="0 to 1 that the quotes answer it; null where no evidence was asked."
     )
     tools: list[str] = Field(description="Patient tools whose results are in the text.")
-    rules: list[SafetyRule]
+    rules: list[SafetyRule] = Field(description="That decided.")
+    set_aside: list[SafetyRule] = Field(
+        default_factory=list,
+        description="That matched and did not count, and last the net that was sure of it.",
+    )
     patient_id: PatientId | None = None
     asked_at: Moment
     answered_at: Moment
@@ -103,7 +107,10 @@ class ChatAuditEntry(ChainedEntry):
         description="Of a refusal: SHA-256 of whom or what it was about, `patient/` and the id, "
         "`unit/…` or `alert/…`.",
     )
-    rules: list[str]
+    rules: list[str] = Field(description="That decided, with their versions.")
+    set_aside: list[str] = Field(
+        default_factory=list, description="That matched and did not count, with their versions."
+    )
     tools: list[str]
     documents: list[str]
     question: str = Field(description="SHA-256 of the question's text.")

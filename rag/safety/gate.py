@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -26,11 +26,14 @@ class Verdict:
         outcome: None where the message may be answered.
         rules: those that decided, in the order of their files; empty where none did.
         text: for people; empty where the message may be answered.
+        set_aside: rules that matched and do not count, and last the net that was sure of it; empty
+            where none was.
     """
 
     outcome: Literal["emergency", "crisis", "refused"] | None
     rules: tuple[RuleMatch, ...] = ()
     text: str = ""
+    set_aside: tuple[RuleMatch, ...] = ()
 
 
 class Safety:
@@ -94,8 +97,8 @@ class Safety:
 
         A match counts unless it hangs on what else the message says and the net is sure that this
         is nothing urgent: a scene of a film, an exam, a figure of speech. What no rule knows the
-        net finds. Either is deterministic, and a verdict names what decided it. A match that does
-        not count is logged by its rule. Where the net fails, the rules decide alone.
+        net finds. Either is deterministic, and a verdict names what decided it and what was set
+        aside. Where the net fails, the rules decide alone.
 
         Args:
             messages: as they were written, not shortened.
@@ -116,16 +119,16 @@ class Safety:
         found = self._emergencies.look(message)
         if found.matches and (found.certain or not reading.surely_not):
             return self._of_rules(found.matches)
-        if found.matches:
-            log.info(
-                "set aside by the safety net %s: %s",
-                self._net.version, ", ".join(each.rule for each in found.matches),
-            )  # fmt: skip
         if reading.urgent is not None:
-            rule = RuleMatch(f"net/{reading.urgent}", self._net.version, 0, len(message))
             text = self._numbers.text((f"{reading.urgent}/net",))
-            return Verdict(reading.urgent, (rule,), text)
-        return self._refused(message)
+            return Verdict(reading.urgent, (self._of_net(reading.urgent, message),), text)
+        refused = self._refused(message)
+        if not found.matches:
+            return refused
+        return replace(refused, set_aside=(*found.matches, self._of_net("harmless", message)))
+
+    def _of_net(self, what: str, message: str) -> RuleMatch:
+        return RuleMatch(f"net/{what}", self._net.version, 0, len(message))
 
     def _of_rules(self, found: tuple[RuleMatch, ...]) -> Verdict:
         emergency = any(each.rule.startswith("emergency/") for each in found)

@@ -11,7 +11,7 @@ from faust.types import TP
 from agents.questions import QuestionsAgent
 from config.settings import Settings
 from rag.answering import Ask, Given
-from rag.answers import Answer, Outcome
+from rag.answers import Answer, Outcome, RuleMatch
 from rag.safety.rate import RateLimit
 from rag.tools.claims import CLAIMS_HEADER, Claims, Refusal, subject_hash
 from streams.audit import check
@@ -30,6 +30,7 @@ class Echo:
         self.asked: list[list[Ask]] = []
         self.patient: str | None = None
         self.outcome: Outcome = "answered"
+        self.set_aside: tuple[RuleMatch, ...] = ()
 
     async def answer(self, asks: Sequence[Ask]) -> list[Given]:
         if asks:
@@ -37,7 +38,11 @@ class Echo:
         if any(ask.text == "fail" for ask in asks):
             raise ZeroDivisionError
         return [
-            Given(Answer(self.outcome, f"You asked: {ask.text}"), "Sepsis", self.patient)
+            Given(
+                Answer(self.outcome, f"You asked: {ask.text}", set_aside=self.set_aside),
+                "Sepsis",
+                self.patient,
+            )
             if self.outcome == "answered"
             else Given(Answer(self.outcome, "No."), about="ab" * 32)
             for ask in asks
@@ -203,6 +208,22 @@ async def test_the_audit_has_hashes_and_no_words_and_its_chain_outlives_the_work
     count, breaks = check(desk.audit, ChatAuditEntry)
     assert (count, breaks) == (2, [])
     assert not [value for _, value in desk.audit if b"Quill" in value or b"mrn-77" in value]
+
+
+async def test_a_rule_that_was_set_aside_is_in_the_answer_and_in_the_audit(desk: Desk) -> None:
+    desk.echo.set_aside = (
+        RuleMatch("emergency/stroke", "7", 2, 9),
+        RuleMatch("net/none", "3", 0, 9),
+    )
+    await desk.takes(desk.question(0))
+    (answer,) = desk.answers
+    assert [(each.rule, each.start) for each in answer.set_aside] == [
+        ("emergency/stroke", 2),
+        ("net/none", 0),
+    ]
+    ((_, value),) = desk.audit
+    entry = ChatAuditEntry.model_validate_json(value)
+    assert (entry.rules, entry.set_aside) == ([], ["emergency/stroke@7", "net/none@3"])
 
 
 async def test_with_a_key_no_id_is_found_in_the_audit_by_trying_ids(desk: Desk) -> None:

@@ -37,6 +37,10 @@ SITE = claims(sub="head", role="site", units=(), exp=9e9)
 STRANGER = claims(units=("ICU-9",), exp=9e9)
 
 
+#: A rule that matched, and is set aside in "a film:".
+ASIDE = RuleMatch("made/aside", "1", 0, 1)
+
+
 class Rules:
     """Rules that read their outcome in the message: "emergency!", "refused!"."""
 
@@ -48,7 +52,7 @@ class Rules:
         for outcome in ("emergency", "crisis", "refused"):
             if f"{outcome}!" in message:
                 return Verdict(outcome, (RuleMatch(f"made/{outcome}", "1", 0, 1),), outcome)
-        return Verdict(None)
+        return Verdict(None, set_aside=(ASIDE,) if "a film:" in message else ())
 
 
 class Model:
@@ -80,6 +84,12 @@ def test_an_emergency_comes_before_everything_and_costs_no_right_to_ask() -> Non
     text = "emergency! what is the risk of patient p000123, and what is Gout?"
     (found,) = answers(ask(text, allowed=False, claims=SITE), ward=ward(recommendation(0)))
     assert (found.outcome, found.rules[0].rule) == ("emergency", "made/emergency")
+
+
+@pytest.mark.parametrize("said", ["What are the treatments for Gout?", "How do I bake bread?"])
+def test_what_was_set_aside_stands_in_whatever_is_answered_then(said: str) -> None:
+    aside, plain = answers(ask(f"a film: {said}"), ask(said))
+    assert (aside.set_aside, plain.set_aside) == ((ASIDE,), ())
 
 
 def test_a_refusal_by_rule_asks_for_no_evidence() -> None:

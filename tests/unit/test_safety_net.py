@@ -65,6 +65,11 @@ def test_a_match_stands_unless_the_net_is_sure(gate: Safety) -> None:
     assert unsure.outcome == "emergency"
     assert unsure.rules[0].rule == "emergency/chest-pain"
     assert sure.outcome is None
+    assert not unsure.set_aside
+    assert [(each.rule, each.version) for each in sure.set_aside] == [
+        ("emergency/chest-pain", RULES.version),
+        ("net/harmless", "made"),
+    ]
 
 
 def test_a_pattern_that_always_counts_stands_even_then(gate: Safety) -> None:
@@ -158,15 +163,6 @@ def test_where_the_net_fails_the_rules_decide_alone(
     assert (urgent.outcome, other.outcome) == ("emergency", None)
     assert "cannot read a message: MemoryError" in caplog.text
     assert "chest pain" not in caplog.text
-
-
-def test_what_is_set_aside_is_logged_by_its_rule(
-    gate: Safety, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    gate.verdicts(["sure, I have chest pain since this morning"])
-    assert "emergency/chest-pain" in caplog.text
-    assert "this morning" not in caplog.text
 
 
 def test_a_message_of_hardly_more_than_the_match_is_not_doubted(gate: Safety) -> None:
