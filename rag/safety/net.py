@@ -47,6 +47,8 @@ FORMAT = "vigil-safety-net/2"
 #: What a piece says less than a message, in log odds: it lacks what would explain it, and a long
 #: message has many of them.
 TORN_OUT = np.float32(2.0)
+#: Part of the version: raised when `TORN_OUT` changes, or how messages are cut.
+_READING = 2
 #: What numpy, zlib and json say of a damaged file.
 _UNREADABLE = (
     LookupError, TypeError, ValueError, AttributeError, BadZipFile, EOFError, OSError, zlib.error
@@ -95,7 +97,8 @@ class Net:
     """The fitted layers.
 
     Attributes:
-        version: of the weights, with the first digits of their file's SHA-256.
+        version: of the weights, with the first digits of their file's SHA-256, and of how they read
+            a message.
         weights: see `rag.safety.layers.SHAPES`.
         threshold: urgent is what is above in `urgency`.
         doubt: surely not urgent is what is below.
@@ -171,7 +174,7 @@ def write(
 
     Args:
         weights: see `rag.safety.layers.SHAPES`.
-        version: of them and of how they are read: `TORN_OUT`, `rag.safety.pieces`.
+        version: of them.
         threshold: see `Net`.
         doubt: see `Net`.
     """
@@ -210,7 +213,7 @@ def parse(content: bytes, encoder: States) -> Net:
         threshold, doubt = float(about["threshold"]), float(about["doubt"])
         if not -math.inf < doubt <= threshold < math.inf:
             raise ValueError("doubt and threshold: finite numbers needed, the first not above")
-        return Net(f"{about['version']}-{digest}", weights, threshold, doubt, encoder)
+        return Net(f"{about['version']}-{digest}-{_READING}", weights, threshold, doubt, encoder)
     except NetError:
         raise
     except _UNREADABLE as error:

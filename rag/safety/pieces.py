@@ -12,8 +12,8 @@ __all__ = ["LONGEST", "pieces"]
 #: Characters of a piece, about what the messages have that the net was fitted to.
 LONGEST = 250
 #: Where a piece may end: after a sentence, a line, or else between two words.
-_SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*\s*")
-_WORDS = re.compile(rf"\S.{{0,{LONGEST - 1}}}(?=\s|$)|\S{{{LONGEST}}}", re.DOTALL)
+_SENTENCE = re.compile(r"[.!?\n]*[^.!?\n]+[.!?\n]*\s*|[.!?\n]+\s*")
+_WORDS = re.compile(rf"\S.{{0,{LONGEST - 1}}}(?=\s|$)\s*|\S{{{LONGEST}}}", re.DOTALL)
 
 
 def pieces(message: str) -> list[str]:
