@@ -9,7 +9,7 @@ __all__ = ["Answer", "Outcome", "Quote", "RuleMatch"]
 
 #: answered: from evidence or from the patient's data. abstained: there is no evidence. refused: it
 #: is not for Vigil to answer (a dose, a diagnosis, no right to see the patient). emergency, crisis:
-#: a rule found one, and nothing after it may downgrade it.
+#: a rule or the net found one, and nothing after it may downgrade it.
 Outcome = Literal["answered", "abstained", "refused", "emergency", "crisis"]
 
 

@@ -10,7 +10,7 @@ document frequency is Lucene's.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,12 +156,12 @@ class LexicalIndex:
         self._free += self._dead
         self._dead = []
 
-    def has(self, row: int, words: Sequence[str]) -> int:
-        """How many of these words a document has."""
+    def held(self, row: int, words: Iterable[str]) -> set[str]:
+        """Those of these words that a document has."""
         if (counts := self._counts[row]) is None:
-            return 0
-        terms = [term for word in words if (term := self._terms.get(word)) is not None]
-        return int(np.isin(np.array(terms, np.int32), counts[0]).sum())
+            return set()
+        terms = set(counts[0].tolist())
+        return {word for word in words if self._terms.get(word) in terms}
 
     def frequency(self, word: str) -> int:
         """How many documents have this word."""

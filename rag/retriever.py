@@ -6,7 +6,7 @@ need not be comparable. Cormack, Clarke & Büttcher (2009), Reciprocal Rank Fusi
 Condorcet and individual Rank Learning Methods.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,12 +154,12 @@ class Retriever:
             if allowed is not None:
                 scores[~allowed] = 0
             best = _best(scores, limit)
+            rarity = {word: rows.texts.rarity(word) for word in asked[0].words}
             hits = [
-                (document, float(scores[row]), _covered(asked[0], row, rows))
+                (document, float(scores[row]), _covered(rarity, rows.texts.held(row, rarity)))
                 for row in best
                 if (document := rows.documents[row]) is not None
             ]
-            rarity = {word: rows.texts.rarity(word) for word in asked[0].words}
         cosines = self._cosines(vector, [each.id for each, _, _ in hits], forms[0][2])
         return [
             Hit(
@@ -282,11 +282,15 @@ def _best(scores: NDArray[np.floating], count: int) -> list[int]:
     return found
 
 
-def _covered(asked: Asked, row: int, rows: Rows) -> float:
+def _covered(rarity: Mapping[str, float], held: Collection[str]) -> float:
     """Share of the question's words that a document has, each by how rare it is.
 
     Of "What is a depression in meteorology?" the common half is not half of it.
+
+    Args:
+        rarity: of each word of the question.
+        held: those that the document has.
     """
-    rarity = {word: rows.texts.rarity(word) for word in asked.words}
-    held = sum(each for word, each in rarity.items() if rows.texts.has(row, [word]))
-    return held / sum(rarity.values()) if rarity else 0.0
+    # in the order of the question: a sum in the order of a set would differ in the last digit
+    known = sum(each for word, each in rarity.items() if word in held)
+    return known / sum(rarity.values()) if rarity else 0.0

@@ -81,6 +81,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     quotes: tuple[Source, ...] = ()
     confidence: float | None = None
     rules: tuple[Rule, ...] = ()
+    set_aside: tuple[Rule, ...] = ()
     tools: tuple[str, ...] = ()
     redacted: bool = False
 
@@ -225,6 +226,7 @@ def _row(question: Asked, answer: Answered) -> Row:
         sources=answer.quotes,
         flags=(
             *(f"rule:{match.rule}" for match in answer.rules),
+            *(f"set aside:{match.rule}" for match in answer.set_aside),
             *(f"tool:{name}" for name in answer.tools),
             *(("redacted",) if question.redacted or answer.redacted else ()),
         ),

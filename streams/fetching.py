@@ -199,7 +199,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         states = {tp: assignment.state_value(tp) for tp in assignment.tps} if assignment else {}
         return records, {tp: s.position for tp, s in states.items() if s.has_valid_position}
 
-    async def seek_here(self, offsets: Mapping[TP, int]) -> None:
+    async def seek_in_thread(self, offsets: Mapping[TP, int]) -> None:
         """Seek in the thread that fetches.
 
         aiokafka is not made for two threads: a seek takes away records that a fetch is about to
@@ -209,7 +209,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             offsets: by partition. One that was revoked a moment ago is left to its next owner.
         """
         seeking = asyncio.run_coroutine_threadsafe(self._seek(offsets), self.thread_loop)
-        await asyncio.wrap_future(seeking)
+        # who waits may be told to stop; what was noted of the seek is true all the same
+        await asyncio.shield(asyncio.wrap_future(seeking))
 
     async def _seek(self, offsets: Mapping[TP, int]) -> None:
         consumer = self._ensure_consumer()

@@ -264,8 +264,8 @@ class BatchConsumer(driver.Consumer):
                 await self.perform_seek()
             return
         generation = self.app.consumer_generation_id
-        await self._read_again(records)
         records = self.app.tables.recovery.take(records, active)
+        await self._read_again(records)
         for fetched_tp, fetched in records.items():
             tp = ensure_TP(fetched_tp)
             if tp.topic in self.app.batched_topics:
@@ -314,14 +314,29 @@ class BatchConsumer(driver.Consumer):
         """
         if not self.app.tables.recovery.completed.is_set():
             return
-        for tp, expected in list(self._expected.items()):  # a rebalance changes it meanwhile
-            moved = self._positions.get(tp, -1) > expected and tp not in records
-            if moved and tp.topic in self.app.batched_topics and self._gaps.get(tp) != expected:
-                self._gaps[tp] = self._fetched_to[tp] = self._positions[tp] = expected
-                await self.seek(tp, expected)
+        await self._go_back(
+            {
+                tp: expected
+                for tp, expected in self._expected.items()
+                if self._positions.get(tp, -1) > expected
+                and tp not in records
+                and tp.topic in self.app.batched_topics
+                and self._gaps.get(tp) != expected
+            }
+        )
+
+    async def _go_back(self, offsets: dict[TP, int]) -> None:
+        """Read on from there once more; what is missing then too is a gap.
+
+        Noted before it is waited for: a rebalance may come meanwhile, with notes of its own.
+        """
+        if offsets:
+            for notes in (self._gaps, self._fetched_to, self._positions):
+                notes.update(offsets)
+            await self._thread.seek_in_thread(offsets)
 
     async def _seek(self, partition: TP, offset: int) -> None:
-        await self._thread.seek_here({partition: offset})
+        await self._thread.seek_in_thread({partition: offset})
 
     async def _in_sequence(self, tp: TP, records: list[Any]) -> list[Any]:
         """Return the records that follow those delivered before, or none and fetch again.
@@ -338,8 +353,7 @@ class BatchConsumer(driver.Consumer):
         if expected is None or not self.app.tables.recovery.completed.is_set():
             return []
         if records[0].offset > expected and self._gaps.get(tp) != expected:
-            self._gaps[tp] = self._fetched_to[tp] = self._positions[tp] = expected
-            await self.seek(tp, expected)
+            await self._go_back({tp: expected})
             return []
         if records[0].offset >= expected:
             return records
@@ -462,12 +476,17 @@ class BatchConsumer(driver.Consumer):
         self._expected.clear()  # nothing is delivered in between
         await super().perform_seek()
         self._forget(list(self._partitions))
+        # aiokafka seeks only where something is committed; elsewhere the position stays where an
+        # earlier fetch has left it
+        await self._thread.seek_in_thread(
+            {
+                tp: 0
+                for tp in map(ensure_TP, self.assignment())
+                if tp.topic in self.app.batched_topics and not self._read_offset[tp]
+            }
+        )
+        # from here on without a pause: all of it is of this assignment
         self._resumed_at = {ensure_TP(tp): self._read_offset[tp] or 0 for tp in self.assignment()}
-        for tp, offset in self._resumed_at.items():
-            if offset == 0 and tp.topic in self.app.batched_topics:
-                # aiokafka seeks only where something is committed; elsewhere the position stays
-                # where an earlier fetch has left it
-                await self.seek(tp, 0)
         self._confirmed = dict(self._resumed_at)
         self._expected = dict(self._resumed_at)
         self._gaps.clear()

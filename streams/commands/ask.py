@@ -136,6 +136,7 @@ async def _answers(texts: Iterator[str], total: int | None) -> Any:
                     ],
                     "confidence": answer.confidence,
                     "rules": [f"{rule.rule}@{rule.version}" for rule in answer.rules],
+                    "set_aside": [f"{rule.rule}@{rule.version}" for rule in answer.set_aside],
                 }
                 progress.advance(task)
 

@@ -213,17 +213,17 @@ async def test_the_audit_has_hashes_and_no_words_and_its_chain_outlives_the_work
 async def test_a_rule_that_was_set_aside_is_in_the_answer_and_in_the_audit(desk: Desk) -> None:
     desk.echo.set_aside = (
         RuleMatch("emergency/stroke", "7", 2, 9),
-        RuleMatch("net/none", "3", 0, 9),
+        RuleMatch("net/harmless", "3", 0, 9),
     )
     await desk.takes(desk.question(0))
     (answer,) = desk.answers
     assert [(each.rule, each.start) for each in answer.set_aside] == [
         ("emergency/stroke", 2),
-        ("net/none", 0),
+        ("net/harmless", 0),
     ]
     ((_, value),) = desk.audit
     entry = ChatAuditEntry.model_validate_json(value)
-    assert (entry.rules, entry.set_aside) == ([], ["emergency/stroke@7", "net/none@3"])
+    assert (entry.rules, entry.set_aside) == ([], ["emergency/stroke@7", "net/harmless@3"])
 
 
 async def test_with_a_key_no_id_is_found_in_the_audit_by_trying_ids(desk: Desk) -> None:

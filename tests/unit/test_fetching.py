@@ -74,5 +74,5 @@ async def test_a_seek_is_made_in_the_thread_that_hands_records_over(fetching: Fe
 async def test_a_partition_that_was_revoked_a_moment_ago_is_not_sought_in(
     fetching: Fetching,
 ) -> None:
-    await fetching.seek_here({TP("vitals", 1): 3, TP("vitals", 0): 7})
+    await fetching.seek_in_thread({TP("vitals", 1): 3, TP("vitals", 0): 7})
     assert [(tp.partition, offset) for tp, offset, _ in fetching.sought] == [(0, 7)]

@@ -104,6 +104,11 @@ def test_of_a_doubted_match_the_refusal_stays(gate: Safety) -> None:
     assert verdict.outcome == "refused"
 
 
+def test_a_refusal_says_what_was_set_aside_before_it(gate: Safety) -> None:
+    (verdict,) = gate.verdicts(["sure, I have chest pain, how much ibuprofen can I take"])
+    assert [each.rule for each in verdict.set_aside] == ["emergency/chest-pain", "net/harmless"]
+
+
 def test_one_piece_of_a_long_message_is_enough(gate: Safety) -> None:
     around = "We moved here three years ago because of the job. " * 8
     assert gate.verdicts([f"{around} alarm. {around}"])[0].outcome == "emergency"

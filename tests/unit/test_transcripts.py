@@ -62,11 +62,15 @@ def place(tmp_path: Path) -> Place:
 
 def test_a_question_and_its_answer_are_a_row(place: Place) -> None:
     rule = {"rule": "emergency/chest-pain", "version": "1", "start": 0, "end": 4}
-    place.write("a.jsonl", answered(1, quotes=[QUOTE], rules=[rule], tools=["news2"]), asked(1))
+    aside = rule | {"rule": "emergency/stroke"}
+    found = {"quotes": [QUOTE], "rules": [rule], "set_aside": [aside], "tools": ["news2"]}
+    place.write("a.jsonl", answered(1, **found), asked(1))
     (row,) = place.rows(place.make())
     assert (row["question"], row["response"]) == ("What is sepsis?", "It is. [1]")
     assert row["sources"][0]["document_id"] == "1/x"
-    assert row["flags"] == ["rule:emergency/chest-pain", "tool:news2"]
+    assert row["flags"] == [
+        "rule:emergency/chest-pain", "set aside:emergency/stroke", "tool:news2"
+    ]  # fmt: skip
 
 
 def test_the_manifest_says_what_was_made_of_what(place: Place) -> None:

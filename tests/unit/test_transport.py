@@ -1,6 +1,7 @@
 """What the consumer answers for when a rebalance, a sleep or another thread comes between."""
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
@@ -43,13 +44,18 @@ class Consumer(BatchConsumer):
         self._active_partitions = {MINE}
         self._released = asyncio.Event()
         self.woken = 0
-        self._thread = SimpleNamespace(look_again=self._look_again)
+        self._thread = SimpleNamespace(
+            look_again=self._look_again, seek_in_thread=self._seek_in_thread
+        )
+        self.meanwhile: Callable[[], None] = lambda: None
         self._expected, self._positions = {MINE: 5, OTHER: 5}, {MINE: 5, OTHER: 5}
         self._fetched_to, self._gaps, self._resumed_at = {}, {}, {MINE: 5}
         self.sought: list[tuple[TP, int]] = []
 
-    async def seek(self, partition: TP, offset: int) -> None:
-        self.sought.append((partition, offset))
+    async def _seek_in_thread(self, offsets: dict[TP, int]) -> None:
+        self.sought += offsets.items()
+        await asyncio.sleep(0)
+        self.meanwhile()
 
     def _look_again(self) -> None:
         self.woken += 1
@@ -83,6 +89,16 @@ async def test_a_position_that_moved_without_a_record_is_gone_back_from_once(
     consumer._positions[MINE] = 9  # again nothing: a transaction's marker
     await consumer._read_again({})
     assert consumer.sought == [(MINE, 5)]
+
+
+async def test_a_rebalance_while_it_goes_back_is_not_written_over(consumer: Consumer) -> None:
+    second = TP(MINE.topic, 1)
+    consumer._expected[second] = 7
+    consumer._positions.update({MINE: 9, second: 9})
+    consumer.meanwhile = consumer._gaps.clear  # as after an assignment
+    await consumer._read_again({})
+    assert consumer.sought == [(MINE, 5), (second, 7)]
+    assert consumer._gaps == {}
 
 
 @pytest.mark.parametrize("position", [5, 4])
