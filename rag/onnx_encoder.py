@@ -61,10 +61,8 @@ class OnnxEncoder:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `rag.encoder.Encoder.encode`."""
         vectors = np.empty((len(texts), DIMENSIONS), np.float32)
-        for row, states in self._run(texts, _LAST):
-            # the mean over word pieces, of length 1: how the model was trained
-            pooled = np.einsum("td->d", states)
-            vectors[row] = pooled / max(float(np.linalg.norm(pooled)), 1e-9)
+        for row, (last,) in self._run(texts, _LAST):
+            vectors[row] = _pooled(last)
         return vectors
 
     def states(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
@@ -73,11 +71,20 @@ class OnnxEncoder:
         Returns:
             One array of shape (word pieces, `DIMENSIONS`) for each text.
         """
-        found = dict(self._run(texts, _FOURTH))
-        return [found[row] for row in range(len(texts))]
+        return self.read(texts)[1]
 
-    def _run(self, texts: Sequence[str], layer: str) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield the number of each text and a layer's states of its word pieces, in any order."""
+    def read(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        """`encode` and `states` at once: the model makes both in one run, in the time of one."""
+        vectors = np.empty((len(texts), DIMENSIONS), np.float32)
+        states = [vectors[:0]] * len(texts)
+        for row, (last, fourth) in self._run(texts, _LAST, _FOURTH):
+            vectors[row], states[row] = _pooled(last), fourth
+        return vectors, states
+
+    def _run(
+        self, texts: Sequence[str], *layers: str
+    ) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
+        """Yield the number of each text and layers' states of its word pieces, in any order."""
         # one by one: its own batches use as many threads as the machine has cores
         encoded = [self._tokenizer.encode(text) for text in texts]
         # texts of one length together: padding is computed like words
@@ -91,9 +98,15 @@ class OnnxEncoder:
                 ids[place, : len(encoded[row].ids)] = encoded[row].ids
                 mask[place, : len(encoded[row].ids)] = 1
             given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": ids * 0}
-            (states,) = self._session.run([layer], given)
+            found = self._session.run(layers, given)
             for place, row in enumerate(rows):
-                yield row, states[place, : len(encoded[row].ids)]
+                yield row, [states[place, : len(encoded[row].ids)] for states in found]
+
+
+def _pooled(states: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean over word pieces, of length 1: how the model was trained."""
+    pooled: NDArray[np.float32] = np.einsum("td->d", states)
+    return pooled / max(float(np.linalg.norm(pooled)), 1e-9)
 
 
 @lru_cache(maxsize=4)

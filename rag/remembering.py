@@ -1,18 +1,19 @@
 """An encoder that remembers: a question is encoded once, however many ask for its vector.
 
-The search and the choice of sentences each need it, mostly of the same text.
+The safety net, the search and the choice of sentences each need it, mostly of the same text.
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.encoder import DIMENSIONS, Encoder
 
-__all__ = ["Remembering"]
+__all__ = ["Remembering", "SharedStates"]
 
 #: Texts that are kept, 1.5 KiB each.
 _KEPT = 1_024
@@ -44,13 +45,42 @@ class Remembering:
         new = [text for text in dict.fromkeys(texts) if text not in found]
         if new:
             found |= dict(zip(new, self._encoder.encode(new), strict=True))
-        with self._lock:
-            for text in found:
-                if len(text) <= _LONGEST:
-                    self._known[text] = found[text]
-                    self._known.move_to_end(text)
-            while len(self._known) > _KEPT:
-                self._known.popitem(last=False)
+        self.remember(found)
         if not texts:
             return np.zeros((0, DIMENSIONS), np.float32)
         return np.stack([found[text] for text in texts])
+
+    def remember(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Keep vectors of texts that will be asked for."""
+        with self._lock:
+            for text, vector in vectors.items():
+                if len(text) <= _LONGEST:
+                    self._known[text] = vector
+                    self._known.move_to_end(text)
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+
+
+class Reader(Protocol):
+    """Makes vectors and states in one run."""
+
+    def read(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        """See `rag.onnx_encoder.OnnxEncoder.read`."""
+
+
+class SharedStates:
+    """States for the safety net: what comes with them is what the search asks for next.
+
+    Args:
+        encoder: makes both.
+        memory: of the search.
+    """
+
+    def __init__(self, encoder: Reader, memory: Remembering) -> None:
+        self._encoder, self._memory = encoder, memory
+
+    def states(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """See `rag.safety.net.States`."""
+        vectors, states = self._encoder.read(texts)
+        self._memory.remember(dict(zip(texts, vectors, strict=True)))
+        return states

@@ -22,10 +22,12 @@ from rag.encoder import Encoder, load_encoder
 from rag.endpoint import Access, Endpoint
 from rag.extract import Extractor, Limits
 from rag.index import Index, build_index
-from rag.remembering import Remembering
+from rag.onnx_encoder import OnnxEncoder
+from rag.remembering import Remembering, SharedStates
 from rag.retriever import Retriever
 from rag.safety import Safety
 from rag.safety.injection import flag
+from rag.safety.net import States
 from rag.safety.redact import redact
 from rag.tools.registry import Setting
 from rag.tools.rights import Rights
@@ -55,12 +57,20 @@ class Evidence:
     Attributes:
         retriever: searches them.
         encoder: of questions and documents.
+        states: of messages, for the safety net, where the encoder makes them as well.
         corpus: read from the folder; None = the documents that ship.
         version: of the documents, as answers name it.
     """
 
-    def __init__(self, retriever: Retriever, encoder: Encoder, corpus: Corpus | None) -> None:
+    def __init__(
+        self,
+        retriever: Retriever,
+        encoder: Encoder,
+        corpus: Corpus | None,
+        states: States | None = None,
+    ) -> None:
         self.retriever, self.encoder, self.corpus = retriever, encoder, corpus
+        self.states = states
         digest = "shipped" if corpus is None else corpus.manifest.sha256[:16]
         self.version = f"{digest}/{encoder.version}"
 
@@ -80,7 +90,9 @@ def evidence(settings: Settings, progress: Callable[[int, int], None] | None = N
         rag.corpus.manifest.CorpusError: the folder is no corpus, or a damaged one.
         rag.encoder.EncoderError: the model is missing or another one.
     """
-    encoder = Remembering(load_encoder(settings.encoder))
+    model = load_encoder(settings.encoder)
+    encoder = Remembering(model)
+    states = SharedStates(model, encoder) if isinstance(model, OnnxEncoder) else None
     folder = settings.corpus_path
     # a folder that was named has to be there; the usual one need not
     corpus = load(folder) if settings.corpus is not None or folder.exists() else None
@@ -92,7 +104,8 @@ def evidence(settings: Settings, progress: Callable[[int, int], None] | None = N
         index = build_index(
             corpus.folder, corpus.documents, encoder, dense=dense, progress=progress
         )
-    found = Evidence(Retriever(index, chunks=lru_cache(_CUT)(chunk_document)), encoder, corpus)
+    retriever = Retriever(index, chunks=lru_cache(_CUT)(chunk_document))
+    found = Evidence(retriever, encoder, corpus, states)
     log.info("%d documents to answer from, %s", len(index), found.version)
     return found
 
@@ -111,7 +124,7 @@ def answerer(settings: Settings, found: Evidence, ward: Ward | None = None) -> A
     policy = load_policy(settings.policy)
     rights = Rights(frozenset(settings.sees_everybody), audit_key(settings))
     return Answerer(
-        Safety.load(settings.region, settings.emergency_numbers),
+        Safety.load(settings.region, settings.emergency_numbers, found.states),
         found.retriever,
         confidence(settings.abstain_below),
         Extractor(sentences, found.encoder.encode, Limits(encoded=_ENCODED), flagged=flag),

@@ -8,7 +8,7 @@ from typing import Literal
 
 from rag.answers import RuleMatch
 from rag.safety.emergencies import Emergencies
-from rag.safety.net import Net, Reading, shipped
+from rag.safety.net import Net, Reading, States, shipped
 from rag.safety.numbers import Numbers
 from rag.safety.refusals import Refusals
 
@@ -59,19 +59,25 @@ class Safety:
         self._net = net or shipped()
 
     @classmethod
-    def load(cls, region: str | None = None, numbers: Path | None = None) -> "Safety":
+    def load(
+        cls,
+        region: str | None = None,
+        numbers: Path | None = None,
+        encoder: States | None = None,
+    ) -> "Safety":
         """Read the rules that ship.
 
         Args:
             region: whose numbers people are given, ``GB``; None: general words.
             numbers: a file of numbers instead of the one that ships.
+            encoder: makes what the net reads; None: one of its own.
 
         Raises:
             ValueError: there are no numbers for the region.
             RulesError: a file is wrong, and its line is told; or it cannot be read.
             NetError: the net's weights are of another version.
         """
-        return cls(Emergencies(), Refusals(), Numbers(region, numbers))
+        return cls(Emergencies(), Refusals(), Numbers(region, numbers), shipped(encoder))
 
     @property
     def versions(self) -> tuple[str, str, str, str]:

@@ -12,7 +12,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, Protocol
@@ -156,14 +156,21 @@ def _clearest(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     return clearest
 
 
-@lru_cache(maxsize=1)
-def shipped() -> Net:
+def shipped(encoder: States | None = None) -> Net:
     """Read the weights that ship with Vigil.
+
+    Args:
+        encoder: makes what they read; None: one of its own.
 
     Raises:
         NetError: they are not of this version of the code.
         EncoderError: the encoder is not installed.
     """
+    return _shipped() if encoder is None else replace(_shipped(), encoder=encoder)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Net:
     return parse(files("rag.safety").joinpath("net.npz").read_bytes(), OnnxEncoder())
 
 

@@ -3,9 +3,11 @@
 import asyncio
 import importlib
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import uvloop
@@ -50,6 +52,10 @@ def worker(application: str, loglevel: str) -> None:
     asyncio.run(prepare(settings()))
     uvloop.install()
     app = importlib.import_module(f"streams.apps.{application}").app
+    if "OMP_NUM_THREADS" not in os.environ:
+        # an agent's threads and numpy's own would fight over the cores: answers took seconds
+        threads: Any = importlib.import_module("threadpoolctl")  # it ships no types
+        threads.threadpool_limits(1)
     Path(app.conf.datadir).mkdir(parents=True, exist_ok=True)
     app.finalize()
     # our own logging is set up; Faust would replace it

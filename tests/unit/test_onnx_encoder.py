@@ -32,6 +32,16 @@ def test_a_text_s_vector_does_not_depend_on_its_company(encoder: Encoder) -> Non
     np.testing.assert_allclose(alone, together, atol=1e-5)
 
 
+def test_vectors_that_come_with_states_are_those_that_come_alone() -> None:
+    texts = ["what is gout?", "a message of a few more words than the one before it has"]
+    encoder = OnnxEncoder()
+    vectors, states = encoder.read(texts)
+    np.testing.assert_array_equal(vectors, encoder.encode(texts))
+    assert [each.shape[1] for each in states] == [DIMENSIONS] * 2
+    for state, alone in zip(states, encoder.states(texts), strict=True):
+        np.testing.assert_array_equal(state, alone)
+
+
 def test_no_texts_are_no_vectors(encoder: Encoder) -> None:
     assert encoder.encode([]).shape == (0, DIMENSIONS)
 

@@ -1,10 +1,13 @@
 """A text is encoded once, and its vector is that of the encoder."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rag import remembering
-from rag.remembering import Remembering
+from rag.remembering import Remembering, SharedStates
 from tests.unit.made_corpus import WordEncoder
 
 pytestmark = pytest.mark.unit
@@ -28,6 +31,23 @@ def test_what_is_long_or_was_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPat
     for text in (long, long, "a", "b", "a"):
         encoder.encode([text])
     assert plain.encoded == [long, long, "a", "b", "a"]
+
+
+class BothEncoder(WordEncoder):
+    """Makes states beside the vectors."""
+
+    def read(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        return self.encode(texts), [np.full((2, 384), len(text), np.float32) for text in texts]
+
+
+def test_what_the_safety_net_has_read_is_not_encoded_again_for_the_search() -> None:
+    plain = BothEncoder()
+    memory = Remembering(plain)
+    states = SharedStates(plain, memory).states(["gout", "sepsis"])
+    assert [each[0, 0] for each in states] == [4, 6]
+    vectors = memory.encode(["sepsis", "gout"])
+    assert plain.encoded == ["gout", "sepsis"]
+    np.testing.assert_array_equal(vectors, WordEncoder().encode(["sepsis", "gout"]))
 
 
 def test_no_texts_give_no_vectors() -> None:
