@@ -127,7 +127,7 @@ async def test_a_changelog_that_was_deleted_is_noticed(
     await _refuses_and_is_rebuilt(trial, worker)
 
 
-@pytest.mark.soak  # of those that were deleted or made anew each run has a case
+@pytest.mark.soak  # every run has a case of those that were deleted
 async def test_a_changelog_that_was_emptied_is_noticed(begin: Begin) -> None:
     trial = await begin()
     worker = await _half_way(trial, 44)
@@ -140,6 +140,7 @@ async def test_a_changelog_that_was_emptied_is_noticed(begin: Begin) -> None:
     await _refuses_and_is_rebuilt(trial, worker)
 
 
+@pytest.mark.soak
 async def test_a_changelog_that_was_made_anew_is_noticed_however_long_it_has_grown(
     begin: Begin,
 ) -> None:
@@ -156,6 +157,7 @@ async def test_a_changelog_that_was_made_anew_is_noticed_however_long_it_has_gro
     await _refuses_and_is_rebuilt(trial, worker)
 
 
+@pytest.mark.soak
 async def test_a_changelog_that_is_lost_under_running_workers_is_noticed_by_who_gets_it(
     begin: Begin,
 ) -> None:
