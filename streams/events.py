@@ -166,7 +166,7 @@ class DataQuality(Event):
 
 
 class ProcessingTimes(Event):
-    """When things happened, RFC 3339; and how long scoring took."""
+    """When things happened, RFC 3339 of one width; and how long scoring took."""
 
     produced_at: AwareDatetime = Field(description="Kafka time of the reading.")
     scored_at: AwareDatetime

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from config.clock import from_ms
+from config.clock import from_ms, to_ms
 from config.guidance import Guidance
 from models.anomaly import ANOMALY_NAMES, anomaly_names
 from models.explain import MOST, sentence, top_factors
@@ -164,7 +164,7 @@ class Recommender:
             + b',"model_version":'
             + fixed(self.model.version)
             + b',"original_data":%b,"processing":{"produced_at":%b,"scored_at":'
-            + fixed(scored_at)
+            + _moment(to_ms(scored_at))
             + b',"scoring_us":'
             + fixed(scoring_us)
             + b'},"disclaimer":'
@@ -256,10 +256,9 @@ def _quality_text(code: int) -> bytes:
 
 
 def _moment(ms: int) -> bytes:
-    """RFC 3339 in UTC as JSON, to the microsecond where it is not a whole second."""
+    """RFC 3339 in UTC as JSON, always to the microsecond: as texts, times sort as they passed."""
     second, milliseconds = divmod(ms, 1000)
-    whole = _second(second)
-    return whole + (b'Z"' if milliseconds == 0 else b'.%03d000Z"' % milliseconds)
+    return _second(second) + b'.%03d000Z"' % milliseconds
 
 
 @lru_cache(maxsize=16_384)

@@ -121,12 +121,12 @@ def test_every_field_of_the_contract_is_written() -> None:
     assert one().keys() == Recommendation.model_fields.keys()
 
 
-def test_times_are_utc_to_the_millisecond() -> None:
+def test_times_are_utc_and_of_one_width_so_that_their_texts_sort_as_they_passed() -> None:
     found = one()
     assert found["observed_at"] == "2026-01-01T00:00:00.123000Z"
     assert found["processing"] == {
         "produced_at": "2026-01-01T00:00:00.456000Z",
-        "scored_at": "2026-01-01T01:00:00Z",
+        "scored_at": "2026-01-01T01:00:00.000000Z",
         "scoring_us": 12.5,
     }
 
