@@ -263,8 +263,7 @@ class Answerer:
             self._confidence.of(text, found) for text, found in zip(resolved, hits, strict=True)
         ]
         enough = [n for n, value in enumerate(sure) if value >= self._confidence.threshold]
-        quoted = self._extractor.quotes([(resolved[n], hits[n]) for n in enough])
-        quotes = dict(zip(enough, quoted, strict=True))
+        quotes = {n: self._extractor.quotes(resolved[n], hits[n]) for n in enough}
         return [
             _Found(
                 text, quotes.get(n, ()), {hit.document.id: hit.document for hit in hits[n]}, sure[n]

@@ -12,7 +12,7 @@ import Stemmer  # type: ignore[import-not-found]
 
 __all__ = ["FILLERS", "content_words", "name_words", "question_types", "stem", "word_set", "words"]
 
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _stemmer = Stemmer.Stemmer("english", 0)
 # a stemmer keeps its last word in itself: two threads would get each other's
 _stemming = threading.Lock()
@@ -44,9 +44,11 @@ def words(text: str) -> list[str]:
     >>> words("What's Crohn's disease?")
     ['what', 'crohn', 'disease']
     """
-    plain = unicodedata.normalize("NFKD", text.lower())
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
-    return [re.split("['\u2019]", word)[0] for word in _WORD.findall(plain)]
+    plain = text.lower()
+    if not plain.isascii():
+        plain = unicodedata.normalize("NFKD", plain).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+        plain = "".join(c for c in plain if not unicodedata.combining(c))
+    return [word.partition("'")[0] for word in _WORD.findall(plain)]
 
 
 @lru_cache(maxsize=65_536)

@@ -58,7 +58,6 @@ class Hit:
 
     Attributes:
         document: whole.
-        chunk: its passage nearest to the question.
         score: the fused one, which orders hits; comparable within one search only.
         cosine: of the question and the nearest vector of the document, -1 to 1; comparable between
             searches.
@@ -67,7 +66,6 @@ class Hit:
     """
 
     document: Document
-    chunk: Chunk
     score: float
     cosine: float
     covered: float

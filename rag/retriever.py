@@ -12,13 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.documents import Chunk, Document, Hit
+from rag.documents import Hit
 from rag.filters import Filters
 from rag.index import Index, Rows
-from rag.passage import nearest_passage
 from rag.question_type import ANSWER_WORDS, question_types
 from rag.shorten import Shortened, shorten
-from rag.vectors import Chunks
 from rag.words import STOP_WORDS, stem, stems, words
 
 __all__ = ["Asked", "Retriever", "Weights"]
@@ -84,16 +82,11 @@ class Retriever:
     Args:
         index: of documents.
         weights: see `Weights`.
-        chunks: cuts a hit's document into passages, of which the nearest is given; None: the whole
-            text is one.
     """
 
-    def __init__(
-        self, index: Index, *, weights: Weights | None = None, chunks: Chunks | None = None
-    ) -> None:
+    def __init__(self, index: Index, *, weights: Weights | None = None) -> None:
         self.index = index
         self._weights = weights or Weights()
-        self._chunks = chunks
 
     def search(
         self, queries: Sequence[str], *, limit: int = 10, filters: Filters | None = None
@@ -162,13 +155,7 @@ class Retriever:
             ]
         cosines = self._cosines(vector, [each.id for each, _, _ in hits], forms[0][2])
         return [
-            Hit(
-                document,
-                self._passage(document, rarity),
-                score,
-                cosines.get(document.id, 0.0),
-                covered,
-            )
+            Hit(document, score, cosines.get(document.id, 0.0), covered)
             for document, score, covered in hits
         ]
 
@@ -225,10 +212,6 @@ class Retriever:
             each: max(first[each], second[each]) for each in ids if each in first and each in second
         }
         return known | self.index.dense.cosines(vector, [each for each in ids if each not in known])
-
-    def _passage(self, document: Document, rarity: Mapping[str, float]) -> Chunk:
-        chunks = list(self._chunks(document)) if self._chunks is not None else []
-        return nearest_passage(document, chunks, rarity)
 
 
 def _asked(question: str, rows: Rows) -> Asked:

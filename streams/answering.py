@@ -6,21 +6,19 @@ The worker and the commands make the same of it.
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from config.policy import load_policy
 from config.settings import Settings
 from rag.answering import Answerer, Ask
 from rag.confidence import shipped as confidence
-from rag.corpus.chunks import chunk_document
 from rag.corpus.folder import Corpus, load
 from rag.corpus.sentences import sentences
 from rag.corpus.shipped import shipped
 from rag.dense import DenseIndex
 from rag.encoder import Encoder, load_encoder
 from rag.endpoint import Access, Endpoint
-from rag.extract import Extractor, Limits
+from rag.extract import Extractor
 from rag.index import Index, build_index
 from rag.onnx_encoder import OnnxEncoder
 from rag.remembering import Remembering, SharedStates
@@ -38,10 +36,6 @@ __all__ = ["Evidence", "answerer", "evidence", "unseen", "warm_up"]
 
 log = logging.getLogger(__name__)
 
-#: Documents whose passages are kept: the same ones are found again and again.
-_CUT = 4_096
-#: Sentences of a question whose vectors are asked for: each costs as much as the question itself.
-_ENCODED = 2
 #: A question, one that names nothing, and one of a length that people write.
 _WARM = (
     "What are the treatments for sepsis?",
@@ -104,8 +98,7 @@ def evidence(settings: Settings, progress: Callable[[int, int], None] | None = N
         index = build_index(
             corpus.folder, corpus.documents, encoder, dense=dense, progress=progress
         )
-    retriever = Retriever(index, chunks=lru_cache(_CUT)(chunk_document))
-    found = Evidence(retriever, encoder, corpus, states)
+    found = Evidence(Retriever(index), encoder, corpus, states)
     log.info("%d documents to answer from, %s", len(index), found.version)
     return found
 
@@ -127,7 +120,7 @@ def answerer(settings: Settings, found: Evidence, ward: Ward | None = None) -> A
         Safety.load(settings.region, settings.emergency_numbers, found.states),
         found.retriever,
         confidence(settings.abstain_below),
-        Extractor(sentences, found.encoder.encode, Limits(encoded=_ENCODED), flagged=flag),
+        Extractor(sentences, flagged=flag),
         corpus=found.version,
         ward=ward,
         setting=Setting(rights, policy.episodes),

@@ -3,7 +3,7 @@
 import re
 
 from rag.answers import Quote
-from rag.documents import Chunk, Document, Hit
+from rag.documents import Document, Hit
 
 ASTHMA = Document(
     "1/asthma-1",
@@ -39,7 +39,7 @@ GOUT = Document(
 
 
 def hit(document: Document, cosine: float = 0.8, covered: float = 1.0) -> Hit:
-    return Hit(document, Chunk(document.id, 0, 0, len(document.text)), cosine, cosine, covered)
+    return Hit(document, cosine, cosine, covered)
 
 
 def sentences(text: str) -> list[tuple[int, int]]:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.documents import Chunk, Document
+from rag.documents import Document
 from rag.extract import Extractor, Limits
 from rag.safety.injection import Flag, flag
 from rag.sentence_scores import relevance, repeated
@@ -21,7 +20,7 @@ QUESTION = "How is asthma treated?"
 
 def quotes(question: str, *documents: Document, limits: Limits | None = None) -> list[str]:
     hits = [hit(document) for document in documents]
-    (found,) = Extractor(sentences, limits=limits).quotes([(question, hits)])
+    found = Extractor(sentences, limits).quotes(question, hits)
     assert all(q.stands_in(next(d for d in documents if d.id == q.document_id)) for q in found)
     return [quote.text for quote in found]
 
@@ -48,23 +47,19 @@ def test_an_entry_of_a_list_of_addresses_is_quoted_only_where_there_is_nothing_b
     listed = Document("9/y", "made", "", entry, "Asthma", question_type="treatment")
     said = replace(listed, id="9/z", text="Asthma is treated with medicine.")
     whole = Extractor(lambda text: [(0, len(text))])
-    (alone, beside) = whole.quotes(
-        [(QUESTION, [hit(listed)]), (QUESTION, [hit(listed), hit(said)])]
-    )
+    alone = whole.quotes(QUESTION, [hit(listed)])
+    beside = whole.quotes(QUESTION, [hit(listed), hit(said)])
     assert [quote.text for quote in alone] == [entry]
     assert [quote.text for quote in beside] == [said.text]
 
 
-def test_of_a_long_document_its_beginning_and_its_nearest_passage_are_looked_at() -> None:
+def test_of_a_long_document_its_beginning_counts_and_what_has_a_word_of_the_question() -> None:
     filler = "Nothing is said of the matter in here. " * 50
     end = "Asthma is treated with steroids."
     document = Document("9/y", "made", "", f"{filler}{end}", "Asthma")
-    chunk = Chunk(document.id, 1, len(filler) - 20, len(document.text))
-    extractor = Extractor(sentences, limits=Limits(sentences=5))
-    (found,) = extractor.quotes([(QUESTION, [replace(hit(document), chunk=chunk)])])
-    assert end in " ".join(quote.text for quote in found)
-    (found,) = extractor.quotes([(QUESTION, [replace(hit(document), chunk=Chunk("", 0, 0, 9))])])
-    assert end not in " ".join(quote.text for quote in found)
+    few = Limits(sentences=5, floor=0.0, quotes=50)
+    assert quotes(QUESTION, document, limits=few)[-1] == end
+    assert end not in " ".join(quotes("What is said of it?", document, limits=few))
 
 
 def test_a_document_of_the_kind_that_was_asked_for_comes_first() -> None:
@@ -90,7 +85,7 @@ def test_a_document_that_is_named_is_preferred_to_a_narrower_one_that_was_found_
 
 def test_a_far_document_of_the_same_subject_is_not_quoted() -> None:
     near, far = hit(ASTHMA, 0.9), hit(ASTHMA_GENES, 0.5)
-    (found,) = Extractor(sentences).quotes([("What about asthma?", [near, far])])
+    found = Extractor(sentences).quotes("What about asthma?", [near, far])
     assert {quote.document_id for quote in found} == {ASTHMA.id}
 
 
@@ -122,20 +117,18 @@ def test_a_sentence_with_what_looks_like_an_instruction_is_not_quoted(told: str)
         begins = text.find("ignore all")
         return [*flag(text), *([Flag("made", "1", begins, begins + 30)] if begins >= 0 else [])]
 
-    (said,) = Extractor(sentences, limits=whole, flagged=override).quotes(
-        [(QUESTION, [hit(document)])]
-    )
+    said = Extractor(sentences, whole, override).quotes(QUESTION, [hit(document)])
     assert [quote.text for quote in said] == [
         "Asthma is treated with steroids that are inhaled.",
         "Asthma is treated at home.",
     ]
-    (said,) = Extractor(sentences, limits=whole).quotes([(QUESTION, [hit(document)])])
+    said = Extractor(sentences, whole).quotes(QUESTION, [hit(document)])
     assert told.split(".")[0] in said[0].text
 
 
 def test_two_publishers_of_the_same_text_are_quoted_once() -> None:
     again = Document("5/x", "made", "", ASTHMA.text, "Asthma", question_type="treatment")
-    (found,) = Extractor(sentences).quotes([(QUESTION, [hit(ASTHMA), hit(again)])])
+    found = Extractor(sentences).quotes(QUESTION, [hit(ASTHMA), hit(again)])
     assert {quote.document_id for quote in found} == {ASTHMA.id}
 
 
@@ -151,35 +144,30 @@ def test_type_1_is_not_type_2() -> None:
 
 
 def test_nothing_found_is_nothing_quoted() -> None:
-    assert Extractor(sentences).quotes([(QUESTION, []), ("", [])]) == [(), ()]
+    assert Extractor(sentences).quotes(QUESTION, []) == ()
 
 
-def test_all_questions_are_encoded_in_one_call_and_no_text_twice() -> None:
-    calls: list[list[str]] = []
+def test_a_text_is_read_once_however_often_it_is_found() -> None:
+    read: list[str] = []
 
-    def encode(texts: Sequence[str]) -> np.ndarray:
-        calls.append(list(texts))
-        return np.ones((len(texts), 384), np.float32) / np.float32(np.sqrt(384))
+    def noted(text: str) -> list[tuple[int, int]]:
+        read.append(text)
+        return sentences(text)
 
-    asked = [(QUESTION, [hit(ASTHMA)]), (QUESTION, [hit(ASTHMA)]), ("gout", [hit(GOUT)])]
-    Extractor(sentences, encode).quotes(asked)
-    assert len(calls) == 1
-    assert len(calls[0]) == len(set(calls[0]))
+    extractor = Extractor(noted)
+    first = extractor.quotes(QUESTION, [hit(ASTHMA)])
+    assert extractor.quotes(QUESTION, [hit(replace(ASTHMA, id="9/x"))]) == tuple(
+        replace(quote, document_id="9/x") for quote in first
+    )
+    assert read == [ASTHMA.text]
 
 
-def test_similarity_lifts_a_sentence_that_has_none_of_the_words() -> None:
-    text = "Wheezing at night is common in many. Breathing in steroids opens the airways again."
-    document = Document("7/x", "made", "", text)
-
-    def encode(texts: Sequence[str]) -> np.ndarray:
-        vectors = np.zeros((len(texts), 384), np.float32)
-        for row, words in enumerate(texts):
-            vectors[row, 0 if "steroids" in words or "help" in words else 1] = 1
-        return vectors
-
-    extractor = Extractor(sentences, encode, Limits(quotes=1, characters=50))
-    (found,) = extractor.quotes([("What would help me?", [hit(document)])])
-    assert "steroids" in found[0].text
+def test_a_text_that_was_replaced_is_read_anew() -> None:
+    extractor = Extractor(sentences)
+    extractor.quotes(QUESTION, [hit(ASTHMA)])
+    now = replace(ASTHMA, text="Asthma is treated otherwise from today.")
+    (quote,) = extractor.quotes(QUESTION, [hit(now)])
+    assert quote.text == now.text
 
 
 @given(
@@ -192,7 +180,7 @@ def test_no_answer_is_longer_than_its_limits_and_every_quote_stands(
 ) -> None:
     document = Document("8/x", "made", "", "  \n".join(f"{part}." for part in parts), "Asthma")
     limits = Limits(quotes=most, characters=characters)
-    (found,) = Extractor(sentences, limits=limits).quotes([(QUESTION, [hit(document)])])
+    found = Extractor(sentences, limits).quotes(QUESTION, [hit(document)])
     assert len(found) <= most
     assert sum(len(quote.text) for quote in found) <= characters
     assert all(quote.stands_in(document) for quote in found)

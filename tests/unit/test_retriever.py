@@ -2,12 +2,9 @@
 
 import pytest
 
-from rag.documents import Chunk, Document
 from rag.filters import Filters
-from rag.index import Index
-from rag.passage import nearest_passage
 from rag.retriever import Retriever, Weights
-from tests.unit.made_corpus import DOCUMENTS, WordEncoder, document, made_index
+from tests.unit.made_corpus import made_index
 
 pytestmark = pytest.mark.unit
 
@@ -93,23 +90,6 @@ def test_without_a_ranking_the_others_still_find() -> None:
     index = made_index()
     for weights in (Weights(titles=0, texts=0), Weights(questions=0, passages=0)):
         assert best(Retriever(index, weights=weights), "how is gout treated") == "gout/cure"
-
-
-def halves(each: Document) -> list[Chunk]:
-    middle = len(each.text) // 2
-    return [Chunk(each.id, 0, 0, middle), Chunk(each.id, 1, middle, len(each.text))]
-
-
-def test_the_passage_is_the_one_with_the_question_s_words() -> None:
-    index = Index(WordEncoder())
-    index.upsert([document("a", "Gout", "It hurts in the toe. Take colchicine.", focus="Gout")])
-    (hits,) = Retriever(index, chunks=halves).search(["gout colchicine"])
-    assert hits[0].chunk.number == 1
-
-
-def test_without_passages_the_whole_text_is_one() -> None:
-    found = nearest_passage(DOCUMENTS[0], [], {})
-    assert (found.start, found.end) == (0, len(DOCUMENTS[0].text))
 
 
 def test_a_name_counts_by_its_share_of_what_is_asked(retriever: Retriever) -> None:

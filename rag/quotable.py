@@ -1,0 +1,103 @@
+"""Sentences of a document that could be quoted, read once however often the document is found.
+
+Whole sentences only, so every quote stands in its source to the letter.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from rag.asked import content_words
+
+__all__ = ["Flagged", "Part", "Quotable", "Span", "Split"]
+
+#: Splits a text into sentences: offsets of each, in order.
+Split = Callable[[str], Sequence[tuple[int, int]]]
+
+
+class Span(Protocol):
+    """A place in a text; `rag.safety.injection.Flag` is one."""
+
+    @property
+    def start(self) -> int:
+        """Offset of its first character."""
+
+    @property
+    def end(self) -> int:
+        """Offset after its last."""
+
+
+#: Finds what may not be quoted in a text, `rag.safety.injection.flag`.
+Flagged = Callable[[str], Sequence[Span]]
+
+#: Texts whose sentences are kept, about 4 KiB each: the same ones are found again and again.
+_KEPT = 2_048
+# What stands before a sentence and is no part of it: a bullet, a label of the source.
+_LEAD_IN = re.compile(r"(?:\s|[-*\u2022\u00b7\u2013]\s|summary\s*:)+", re.IGNORECASE)
+#: Says where something could be read, and not what.
+_ELSEWHERE = re.compile(
+    r"these resources|for (?:more|additional|further) information|to (?:learn|find out) more|"
+    r"see (?:also|the)|click|visit|the human phenotype ontology|key points",
+    re.IGNORECASE,
+)
+#: An entry of a list of addresses: "National Eye Institute: Dry Eye".
+_ENTRY = re.compile(r"[A-Z][^.:]{3,90}: [A-Z][^.]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A sentence that could be quoted.
+
+    Attributes:
+        number: counts all sentences of its text, from 0.
+        start: offset of its first character.
+        end: offset after its last.
+        text: to the letter.
+        words: its stems.
+        elsewhere: it says where something could be read, and not what.
+    """
+
+    number: int
+    start: int
+    end: int
+    text: str
+    words: tuple[str, ...]
+    elsewhere: bool
+
+
+class Quotable:
+    """Reads texts. Safe to call from several threads.
+
+    Args:
+        split: into sentences.
+        flagged: finds what may not be quoted; a sentence with any of it is left out.
+            None: everything may be.
+        shortest: characters of a sentence worth quoting; shorter ones are headings.
+        longest: characters of one that can still be shown whole.
+    """
+
+    def __init__(self, split: Split, flagged: Flagged | None, shortest: int, longest: int) -> None:
+        self._split, self._flagged = split, flagged
+        self._shortest, self._longest = shortest, longest
+        self.of = lru_cache(_KEPT)(self._read)
+
+    def _read(self, text: str) -> tuple[Part, ...]:
+        """Sentences of a text that could be quoted, in order."""
+        # of the whole text: what is flagged may begin in one sentence and end in the next
+        barred = self._flagged(text) if self._flagged else ()
+        found = []
+        for number, (start, end) in enumerate(self._split(text)):
+            lead = _LEAD_IN.match(text, start, end)
+            start = lead.end() if lead else start
+            end = start + len(text[start:end].rstrip())
+            if any(each.start < end and start < each.end for each in barred):
+                continue
+            said = text[start:end]
+            # a text may open by repeating its question; a colon announces what is not in it
+            if self._shortest <= len(said) <= self._longest and said[-1] not in "?:":
+                elsewhere = bool(_ELSEWHERE.match(said) or _ENTRY.fullmatch(said))
+                words = tuple(content_words(said))
+                found.append(Part(number, start, end, said, words, elsewhere))
+        return tuple(found)
