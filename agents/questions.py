@@ -34,6 +34,7 @@ from streams.intake import record_bytes
 from streams.metrics import metrics
 from streams.outbox import Outbox
 from streams.partitions import partition_of
+from streams.patience import patiently
 from streams.topics import Catalogue
 from streams.transport import Batch
 from tables.conversation_rows import Turn
@@ -49,6 +50,8 @@ _MOST_BYTES = 64 * 1024
 #: Between an answer as it is remembered and the hash of whom a refusal was about: that is for the
 #: audit alone. JSON has no line breaks where it is written without any.
 _ABOUT = b"\n"
+#: Seconds between two looks at what was assigned.
+_LOOK_AGAIN_S = 0.25
 #: 1971 and 2200, as of every event's times.
 _FIRST_MS, _LAST_MS = 31_536_000_000, 7_258_118_400_000
 
@@ -250,14 +253,28 @@ class QuestionsAgent:
             self._topics.chat_audit.name, partition, None, self._chains[partition].bind(entry)
         )
 
+    async def keep(self) -> None:
+        """Read what is stored as soon as partitions are ours; runs beside the agent.
+
+        Whoever asks first would wait half a second for it, and everybody behind them.
+        """
+        while not self._app.should_stop:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            if self._app.ready:
+                async with self._resuming:
+                    try:
+                        await self._resumed(set())
+                    except Exception as error:
+                        await self._app.fail(error)
+
     async def _resume(self, batch: Batch) -> None:
         """After an assignment, go on from what is stored."""
         async with self._resuming:
-            while not batch.stale and not await self._resumed(batch.tp.partition):
+            while not batch.stale and not await self._resumed({batch.tp.partition}):
                 pass
 
-    async def _resumed(self, partition: int) -> bool:
-        """Read what is stored of partitions that are new; False where a rebalance came first."""
+    async def _resumed(self, partitions: set[int]) -> bool:
+        """Read what is stored of these and our partitions; False where a rebalance came first."""
         number = self._app.consumer.assignment_number
         if number != self._assignment:
             self._assignment = number
@@ -265,15 +282,19 @@ class QuestionsAgent:
                 self._conversations.drop(known)
             self._chains = {}
             self._buckets = {}
-        if partition in self._chains:
-            return True
-        # all that are ours in one go: to ask the broker takes a third of a second
         name, audit = self._topics.chat_questions.name, self._topics.chat_audit.name
         ours = {tp.partition for tp in self._app.consumer.assignment() if tp.topic == name}
-        fresh = sorted({partition, *ours} - self._chains.keys())
+        fresh = sorted((partitions | ours) - self._chains.keys())
+        if not fresh:
+            return True
         settings = self._app.settings
-        lasts = await asyncio.gather(
-            *(newest(settings, audit, ChatAuditEntry, found) for found in fresh)
+        # all in one go: to ask the broker takes a third of a second
+        lasts = await patiently(
+            lambda: asyncio.gather(
+                *(newest(settings, audit, ChatAuditEntry, found) for found in fresh)
+            ),
+            settings.bootstrap,
+            settings.broker_wait_s,
         )
         if number != self._app.consumer.assignment_number:
             return False

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from faust.types import TP
 
 from agents.work import each_apart
@@ -13,6 +14,7 @@ from rag.answers import Answer
 from streams.audit import check
 from streams.chat_events import ChatAuditEntry
 from streams.transport import Batch
+from tests.topology.desk import until
 from tests.topology.driver import Bench, Event
 from tests.topology.test_ask import Desk, desk
 
@@ -105,6 +107,48 @@ async def test_the_state_of_all_partitions_is_read_once_however_many_begin_at_a_
     await desk.bench.feed(desk.agent, _asks(desk, 0, 0, "one"), _asks(desk, 1, 0, "two"))
     assert sorted(read) == [0, 1]
     assert len(desk.answers) == 2
+
+
+async def test_what_is_stored_is_read_before_anybody_asks_and_again_after_a_rebalance(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    all_read = asyncio.Event()
+    away = [KafkaConnectionError("away")]
+
+    async def newest(settings: Any, topic: str, kind: Any, partition: int) -> None:
+        if away:
+            raise away.pop()  # a broker that blinks is asked again
+        read.append(partition)
+        if set(read) == {0, 1}:
+            all_read.set()
+
+    monkeypatch.setattr("agents.questions.newest", newest)
+    monkeypatch.setattr("agents.questions._LOOK_AGAIN_S", 0.001)
+    keeping = asyncio.create_task(desk.agent.keep())
+    for _ in range(2):
+        await asyncio.wait_for(all_read.wait(), 5)
+        read.clear()
+        await desk.bench.feed(desk.agent, _asks(desk, 0, 0, "one"))
+        assert read == []
+        all_read.clear()
+        desk.bench.consumer.assignment_number += 1
+    keeping.cancel()
+    assert len(desk.answers) == 2
+
+
+async def test_an_audit_topic_that_may_not_be_read_stops_the_worker(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object) -> None:
+        raise TopicAuthorizationFailedError
+
+    monkeypatch.setattr("agents.questions.newest", refused)
+    keeping = asyncio.create_task(desk.agent.keep())
+    await until(lambda: desk.bench.failed)
+    keeping.cancel()
+    assert isinstance(desk.bench.failed, TopicAuthorizationFailedError)
+    desk.bench.failed = None
 
 
 async def test_what_comes_back_after_a_rebalance_changes_nothing_of_the_next_assignment(
