@@ -69,6 +69,11 @@ class RuleMatch:
     start: int
     end: int
 
+    @property
+    def named(self) -> str:
+        """The rule with its version, as an audit names it."""
+        return f"{self.rule}@{self.version}"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

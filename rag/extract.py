@@ -5,7 +5,7 @@ candidates (BM25; Robertson & Zaragoza 2009), by the rank of their document, and
 document answers this kind of question. They are then taken greedily, each less for what it repeats
 of those already taken (maximal marginal relevance; Carbonell & Goldstein 1998).
 
-Vectors of sentences would cost ten times as much as all of this, and say the same: see
+Vectors of sentences would cost ten times as much as all of this, and choose much the same: see
 docs/measured.md.
 """
 

@@ -49,6 +49,11 @@ class SafetyRule(Event):
     start: int
     end: int
 
+    @property
+    def named(self) -> str:
+        """The rule with its version, as an audit names it."""
+        return f"{self.rule}@{self.version}"
+
 
 class ChatAnswer(Event):
     """The answer to one question."""

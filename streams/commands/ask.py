@@ -135,8 +135,8 @@ async def _answers(texts: Iterator[str], total: int | None) -> Any:
                         for quote in answer.quotes
                     ],
                     "confidence": answer.confidence,
-                    "rules": [f"{rule.rule}@{rule.version}" for rule in answer.rules],
-                    "set_aside": [f"{rule.rule}@{rule.version}" for rule in answer.set_aside],
+                    "rules": [rule.named for rule in answer.rules],
+                    "set_aside": [rule.named for rule in answer.set_aside],
                 }
                 progress.advance(task)
 
