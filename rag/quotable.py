@@ -44,6 +44,14 @@ _ELSEWHERE = re.compile(
 )
 #: An entry of a list of addresses: "National Eye Institute: Dry Eye".
 _ENTRY = re.compile(r"[A-Z][^.:]{3,90}: [A-Z][^.]*")
+#: Announces what is not in it, a list below: it ends in a colon, or without any mark in a word that
+#: nothing ends with.
+_ANNOUNCES = re.compile(
+    r":$|\s(?:includ(?:e|es|ed|ing)|as|by|with|without|in|of|to|for|from|on|at|into|about|than|if|"
+    r"through|during|that|which|who|when|because|are|is|was|were|be|has|have|may|can|should|or|and|"
+    r"a|an|the)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +103,9 @@ class Quotable:
             if any(each.start < end and start < each.end for each in barred):
                 continue
             said = text[start:end]
-            # a text may open by repeating its question; a colon announces what is not in it
-            if self._shortest <= len(said) <= self._longest and said[-1] not in "?:":
+            # a text may open by repeating its question
+            whole = said[-1:] != "?" and not _ANNOUNCES.search(said)
+            if self._shortest <= len(said) <= self._longest and whole:
                 elsewhere = bool(_ELSEWHERE.match(said) or _ENTRY.fullmatch(said))
                 words = tuple(content_words(said))
                 found.append(Part(number, start, end, said, words, elsewhere))

@@ -1,5 +1,6 @@
 """What is quoted: whole sentences of what was asked for, few, and to the letter."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -25,6 +26,10 @@ def quotes(question: str, *documents: Document, limits: Limits | None = None) ->
     return [quote.text for quote in found]
 
 
+def lines(text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in re.finditer(r"[^\n]+", text)]
+
+
 def test_the_sentence_with_the_questions_words_is_quoted() -> None:
     assert "Asthma is treated with two kinds of medicine." in " ".join(quotes(QUESTION, ASTHMA))
 
@@ -33,6 +38,21 @@ def test_neither_a_repeated_question_nor_a_pointer_elsewhere_is_quoted() -> None
     said = " ".join(quotes(QUESTION, ASTHMA, limits=Limits(floor=0.0, quotes=9)))
     assert "What are the treatments" not in said
     assert "For more information" not in said
+
+
+@pytest.mark.parametrize(
+    "lead", ["Asthma is treated by", "Treatments of asthma include", "Asthma is treated with:"]
+)
+def test_a_sentence_that_announces_a_list_is_not_quoted_without_it(lead: str) -> None:
+    text = f"{lead}\n- Medicine that opens the airways\n- Staying away from smoke."
+    document = Document("9/x", "made", "", text, "Asthma")
+    found = Extractor(lines, Limits(floor=0.0)).quotes(QUESTION, [hit(document)])
+    assert [quote.text for quote in found] == [text.partition("\n- ")[2]]
+
+
+def test_a_sentence_that_ends_in_such_a_word_and_a_mark_is_quoted() -> None:
+    text = "Asthma is what it is treated as."
+    assert quotes(QUESTION, Document("9/x", "made", "", text, "Asthma")) == [text]
 
 
 def test_a_document_that_only_points_elsewhere_is_quoted_where_there_is_nothing_better() -> None:
