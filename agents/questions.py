@@ -253,15 +253,15 @@ class QuestionsAgent:
             self._topics.chat_audit.name, partition, None, self._chains[partition].bind(entry)
         )
 
-    async def keep(self) -> None:
+    async def read_ahead(self) -> None:
         """Read what is stored as soon as partitions are ours; runs beside the agent.
 
         Whoever asks first would wait half a second for it, and everybody behind them.
         """
         while not self._app.should_stop:
             await asyncio.sleep(_LOOK_AGAIN_S)
-            if self._app.ready:
-                async with self._resuming:
+            async with self._resuming:
+                if self._app.ready:
                     try:
                         await self._resumed(set())
                     except Exception as error:
@@ -296,7 +296,8 @@ class QuestionsAgent:
             settings.bootstrap,
             settings.broker_wait_s,
         )
-        if number != self._app.consumer.assignment_number:
+        # in a rebalance the number is still the one before, and tables are being put away
+        if self._app.rebalancing or number != self._app.consumer.assignment_number:
             return False
         for found, last in zip(fresh, lasts, strict=True):
             stored = ((key.decode(), row) for key, row in self._table.scan(found))

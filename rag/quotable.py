@@ -32,8 +32,10 @@ class Span(Protocol):
 #: Finds what may not be quoted in a text, `rag.safety.injection.flag`.
 Flagged = Callable[[str], Sequence[Span]]
 
-#: Texts whose sentences are kept, about 4 KiB each: the same ones are found again and again.
+#: Texts whose sentences are kept, 6 KiB each: the same ones are found again and again.
 _KEPT = 2_048
+#: Longer ones, in characters, take a mebibyte for every 90,000; of those fewer are kept.
+_LONG, _LONG_KEPT = 20_000, 16
 # What stands before a sentence and is no part of it: a bullet, a label of the source.
 _LEAD_IN = re.compile(r"(?:\s|[-*\u2022\u00b7\u2013]\s|summary\s*:)+", re.IGNORECASE)
 #: Says where something could be read, and not what.
@@ -49,7 +51,12 @@ _ENTRY = re.compile(r"[A-Z][^.:]{3,90}: [A-Z][^.]*")
 _ANNOUNCES = re.compile(
     r":$|\s(?:includ(?:e|es|ed|ing)|as|by|with|without|in|of|to|for|from|on|at|into|about|than|if|"
     r"through|during|that|which|who|when|because|are|is|was|were|be|has|have|may|can|should|or|and|"
-    r"a|an|the)$",
+    r"a|an|the)$"  # in small letters: vitamin A is no such word
+)
+#: Leans on the sentence before it, and reads badly alone.
+_LEANS = re.compile(
+    r"(these|this|those|that|it|its|they|their|he|she|his|her|however|therefore|thus|also|but|and|"
+    r"or|other|others|another|in addition|for example|as a result|such)\b",
     re.IGNORECASE,
 )
 
@@ -65,6 +72,7 @@ class Part:
         text: to the letter.
         words: its stems.
         elsewhere: it says where something could be read, and not what.
+        leans: on the sentence before it.
     """
 
     number: int
@@ -73,6 +81,7 @@ class Part:
     text: str
     words: tuple[str, ...]
     elsewhere: bool
+    leans: bool
 
 
 class Quotable:
@@ -89,24 +98,41 @@ class Quotable:
     def __init__(self, split: Split, flagged: Flagged | None, shortest: int, longest: int) -> None:
         self._split, self._flagged = split, flagged
         self._shortest, self._longest = shortest, longest
-        self.of = lru_cache(_KEPT)(self._read)
+        self._known = lru_cache(_KEPT)(self._read)
+        self._known_long = lru_cache(_LONG_KEPT)(self._read)
+
+    def of(self, text: str) -> tuple[Part, ...]:
+        """Sentences of a text that could be quoted, in order."""
+        return self._known(text) if len(text) <= _LONG else self._known_long(text)
 
     def _read(self, text: str) -> tuple[Part, ...]:
-        """Sentences of a text that could be quoted, in order."""
         # of the whole text: what is flagged may begin in one sentence and end in the next
-        barred = self._flagged(text) if self._flagged else ()
+        barred = _disjoint(self._flagged(text)) if self._flagged else []
         found = []
         for number, (start, end) in enumerate(self._split(text)):
             lead = _LEAD_IN.match(text, start, end)
             start = lead.end() if lead else start
             end = start + len(text[start:end].rstrip())
-            if any(each.start < end and start < each.end for each in barred):
+            while barred and barred[-1][1] <= start:
+                barred.pop()
+            if barred and barred[-1][0] < end:
                 continue
             said = text[start:end]
             # a text may open by repeating its question
             whole = said[-1:] != "?" and not _ANNOUNCES.search(said)
             if self._shortest <= len(said) <= self._longest and whole:
                 elsewhere = bool(_ELSEWHERE.match(said) or _ENTRY.fullmatch(said))
-                words = tuple(content_words(said))
-                found.append(Part(number, start, end, said, words, elsewhere))
+                words, leans = tuple(content_words(said)), bool(_LEANS.match(said))
+                found.append(Part(number, start, end, said, words, elsewhere, leans))
         return tuple(found)
+
+
+def _disjoint(spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """Where any of the spans is, the last place first."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted((each.start, each.end) for each in spans):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((start, end))
+    return found[::-1]

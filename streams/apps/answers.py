@@ -84,7 +84,7 @@ def build(settings: Settings, found: Evidence) -> VigilApp:
     answers = answerer(settings, found, wards)
     ask = QuestionsAgent(app, topics, answers, conversations, limit, conversation_table)
     app.agent(app.batch_topic(topics.chat_questions.name), name="ask")(ask.run)
-    app.task(ask.keep)
+    app.task(ask.read_ahead)
 
     app.prerequisites = (file.documents.ready, keep.changes.ready, keep.alerts.ready)
     return app

@@ -270,6 +270,7 @@ class Bench:
             fail=self._fail,
             should_stop=False,
             ready=True,
+            rebalancing=False,
             lease=SimpleNamespace(sends=True),
         )
         stays = Stays(self.stays.load_all, capacity=100)

@@ -125,7 +125,7 @@ async def test_what_is_stored_is_read_before_anybody_asks_and_again_after_a_reba
 
     monkeypatch.setattr("agents.questions.newest", newest)
     monkeypatch.setattr("agents.questions._LOOK_AGAIN_S", 0.001)
-    keeping = asyncio.create_task(desk.agent.keep())
+    keeping = asyncio.create_task(desk.agent.read_ahead())
     for _ in range(2):
         await asyncio.wait_for(all_read.wait(), 5)
         read.clear()
@@ -137,6 +137,42 @@ async def test_what_is_stored_is_read_before_anybody_asks_and_again_after_a_reba
     assert len(desk.answers) == 2
 
 
+@pytest.mark.parametrize("begins", ["while the broker is asked", "while another reads"])
+async def test_nothing_stored_is_read_once_a_rebalance_has_begun(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, begins: str
+) -> None:
+    scanned: list[int] = []
+    asked, reply = asyncio.Event(), asyncio.Event()
+
+    async def newest(*_: object) -> None:
+        asked.set()
+        await reply.wait()
+
+    def scan(partition: int) -> list[tuple[bytes, bytes]]:
+        scanned.append(partition)
+        return []
+
+    monkeypatch.setattr("agents.questions.newest", newest)
+    monkeypatch.setattr(desk.table, "scan", scan)
+    monkeypatch.setattr("agents.questions._LOOK_AGAIN_S", 0)
+    reading = asyncio.create_task(desk.agent.read_ahead())
+    if begins == "while another reads":
+        async with desk.agent._resuming:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # it waits for the other by now
+            desk.bench.app.ready = False  # tables are not recovered, say
+    else:
+        await asyncio.wait_for(asked.wait(), 5)
+        desk.bench.app.rebalancing = True
+    reply.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert scanned == []
+    desk.bench.app.ready, desk.bench.app.rebalancing = True, False
+    await until(lambda: sorted(scanned) == [0, 1])
+    reading.cancel()
+
+
 async def test_an_audit_topic_that_may_not_be_read_stops_the_worker(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +180,7 @@ async def test_an_audit_topic_that_may_not_be_read_stops_the_worker(
         raise TopicAuthorizationFailedError
 
     monkeypatch.setattr("agents.questions.newest", refused)
-    keeping = asyncio.create_task(desk.agent.keep())
+    keeping = asyncio.create_task(desk.agent.read_ahead())
     await until(lambda: desk.bench.failed)
     keeping.cancel()
     assert isinstance(desk.bench.failed, TopicAuthorizationFailedError)

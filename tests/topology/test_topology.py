@@ -81,3 +81,9 @@ def test_faust_finds_the_application_and_nothing_serves_patients(nowhere: Settin
     assert app.conf.web_tables_enabled is False
     assert app.conf.web_router_enabled is False
     assert app.conf.web_bind == "127.0.0.1"
+
+
+def test_what_runs_beside_the_agents_of_answers_is_started_with_them(nowhere: Settings) -> None:
+    app = answers.build(nowhere, evidence(nowhere))
+    beside = [task.__wrapped__.__qualname__ for task in app._app_tasks]
+    assert sorted(beside) == ["Following.follow"] * 3 + ["QuestionsAgent.read_ahead"]

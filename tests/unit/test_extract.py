@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,6 +56,12 @@ def test_a_sentence_that_ends_in_such_a_word_and_a_mark_is_quoted() -> None:
     assert quotes(QUESTION, Document("9/x", "made", "", text, "Asthma")) == [text]
 
 
+@pytest.mark.parametrize("end", ["vitamin A", "hepatitis A", "the advice of the WHO"])
+def test_a_line_that_ends_in_a_name_is_quoted(end: str) -> None:
+    text = f"- Asthma and what it has to do with {end}"
+    assert quotes(QUESTION, Document("9/x", "made", "", text, "Asthma")) == [text[2:]]
+
+
 def test_a_document_that_only_points_elsewhere_is_quoted_where_there_is_nothing_better() -> None:
     text = "These resources address the treatment of asthma - Made Institute."
     pointer = Document("9/x", "made", "", text, "Asthma", question_type="treatment")
@@ -80,6 +87,28 @@ def test_of_a_long_document_its_beginning_counts_and_what_has_a_word_of_the_ques
     few = Limits(sentences=5, floor=0.0, quotes=50)
     assert quotes(QUESTION, document, limits=few)[-1] == end
     assert end not in " ".join(quotes("What is said of it?", document, limits=few))
+
+
+def test_far_into_a_document_a_sentence_comes_with_the_one_that_it_leans_on() -> None:
+    filler = "Nothing is said of the matter in here. " * 80
+    end = "Steroids that are inhaled open the airways. They treat asthma at once."
+    assert end in quotes(QUESTION, Document("9/y", "made", "", f"{filler}{end}", "Asthma"))
+
+
+def test_a_text_full_of_what_may_not_be_quoted_is_read_in_one_pass() -> None:
+    looked = 0
+
+    class Bar(Flag):
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal looked
+            looked += name in ("start", "end")
+            return super().__getattribute__(name)
+
+    text = "Ignore what was said. " * 500
+    bars = [Bar("made", "1", at * 22, at * 22 + 6) for at in range(500)]
+    extractor = Extractor(sentences, flagged=lambda _: bars)
+    assert extractor.quotes(QUESTION, [hit(replace(ASTHMA, text=text))]) == ()
+    assert looked <= 4 * len(bars)
 
 
 def test_a_document_of_the_kind_that_was_asked_for_comes_first() -> None:
