@@ -112,7 +112,7 @@ class Safety:
         Returns:
             One for each message, in their order.
         """
-        return [self._verdict(message, self._read(message)) for message in messages]
+        return [self._verdict(message) for message in messages]
 
     def _read(self, message: str) -> Reading:
         try:
@@ -121,9 +121,12 @@ class Safety:
             log.error("the safety net cannot read a message: %s", type(error).__name__)
             return Reading(None, surely_not=False)
 
-    def _verdict(self, message: str, reading: Reading) -> Verdict:
+    def _verdict(self, message: str) -> Verdict:
         found = self._emergencies.look(message)
-        if found.matches and (found.certain or not reading.surely_not):
+        if found.matches and found.certain:  # the net, which takes its time, would change nothing
+            return self._of_rules(found.matches)
+        reading = self._read(message)
+        if found.matches and not reading.surely_not:
             return self._of_rules(found.matches)
         if reading.urgent is not None:
             text = self._numbers.text((f"{reading.urgent}/net",))

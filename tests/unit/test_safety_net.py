@@ -18,7 +18,7 @@ from rag.encoder import DIMENSIONS
 from rag.safety import Safety
 from rag.safety.emergencies import Emergencies, RuleFile
 from rag.safety.layers import SHAPES, pack, unpack
-from rag.safety.net import CLASSES, Net, NetError, parse, shipped, urgency, write
+from rag.safety.net import CLASSES, Net, NetError, Reading, parse, shipped, urgency, write
 from rag.safety.numbers import Numbers
 from rag.safety.refusals import Refusals
 from rag.safety.rules import read
@@ -82,6 +82,26 @@ def test_a_pattern_that_always_counts_stands_even_then(gate: Safety) -> None:
     assert gate.check(message).outcome in URGENT
 
 
+def test_what_the_net_could_not_change_does_not_wait_for_it(
+    gate: Safety, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def noted(net: Net, messages: Sequence[str]) -> list[Reading]:
+        read.extend(messages)
+        return [Reading(None, surely_not=True)]
+
+    monkeypatch.setattr(Net, "read", noted)
+    certain = next(
+        text
+        for kind, text in messages("first_urgent", "second", "fifth")
+        if kind != "none" and RULES.look(text).certain
+    )
+    urgent, harmless = gate.verdicts([certain, "the garden is quiet tonight"])
+    assert (urgent.outcome in URGENT, harmless.outcome) == (True, None)
+    assert read == ["the garden is quiet tonight"]
+
+
 def test_what_no_rule_knows_the_net_finds(gate: Safety) -> None:
     message = "alarm, the garden is quiet tonight"
     assert gate.check(message).outcome is None
@@ -99,13 +119,9 @@ def test_a_finding_of_the_net_comes_before_a_refusal(gate: Safety) -> None:
     assert (refused.outcome, urgent.outcome) == ("refused", "emergency")
 
 
-def test_of_a_doubted_match_the_refusal_stays(gate: Safety) -> None:
+def test_of_a_doubted_match_the_refusal_stays_and_says_what_was_set_aside(gate: Safety) -> None:
     (verdict,) = gate.verdicts(["sure, I have chest pain, how much ibuprofen can I take"])
     assert verdict.outcome == "refused"
-
-
-def test_a_refusal_says_what_was_set_aside_before_it(gate: Safety) -> None:
-    (verdict,) = gate.verdicts(["sure, I have chest pain, how much ibuprofen can I take"])
     assert [each.rule for each in verdict.set_aside] == ["emergency/chest-pain", "net/harmless"]
 
 
