@@ -5,6 +5,7 @@ by its hash, so that a vector can be for no other text, and moved or renamed doc
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +19,8 @@ from rag.documents import Chunk, Document
 from rag.encoder import DIMENSIONS, Encoder
 
 __all__ = ["Chunks", "encode_corpus", "encode_documents", "passage_texts", "question_text"]
+
+log = logging.getLogger(__name__)
 
 #: Cuts a document into passages, as `rag.corpus.chunks.chunk_document` does.
 Chunks = Callable[[Document], Sequence[Chunk]]
@@ -68,7 +71,7 @@ def encode_corpus(
     """Vectors of documents, from the folder where it has them; new ones are encoded and kept.
 
     Args:
-        folder: of the corpus.
+        folder: of the corpus; where it cannot be written to, new vectors are not kept.
         documents: in it.
         encoder: makes what is missing.
         chunks: see `passage_texts`.
@@ -94,7 +97,14 @@ def encode_corpus(
         progress(len(todo), len(todo))
     wanted = {key: known[key] for key in keys}
     if todo or len(wanted) != len(known):
-        _write(path, wanted)
+        try:
+            _write(path, wanted)
+        except OSError as error:  # a volume that is only to be read, say
+            log.warning(
+                "vectors cannot be kept, and are made anew at each start: %s: %s",
+                path.parent,
+                error.strerror,
+            )
     rows = np.array([known[key] for key in keys], np.float32).reshape(-1, DIMENSIONS)
     return _split(rows, counts)
 

@@ -5,7 +5,7 @@ The worker and the commands make the same of it.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from zoneinfo import ZoneInfo
 
 from config.policy import load_policy
@@ -16,10 +16,11 @@ from rag.corpus.folder import Corpus, load
 from rag.corpus.sentences import sentences
 from rag.corpus.shipped import shipped
 from rag.dense import DenseIndex
+from rag.documents import Document
 from rag.encoder import Encoder, load_encoder
 from rag.endpoint import Access, Endpoint
 from rag.extract import Extractor
-from rag.index import Index, build_index
+from rag.index import build_index
 from rag.onnx_encoder import OnnxEncoder
 from rag.remembering import Remembering, SharedStates
 from rag.retriever import Retriever
@@ -90,14 +91,12 @@ def evidence(settings: Settings, progress: Callable[[int, int], None] | None = N
     folder = settings.corpus_path
     # a folder that was named has to be there; the usual one need not
     corpus = load(folder) if settings.corpus is not None or folder.exists() else None
+    documents: Sequence[Document]
     if corpus is None:
-        index = Index(encoder, _dense(settings, "shipped"))
-        index.upsert(shipped())
+        folder, documents, name = settings.home / "shipped", shipped(), "shipped"
     else:
-        dense = _dense(settings, corpus.manifest.sha256[:16])
-        index = build_index(
-            corpus.folder, corpus.documents, encoder, dense=dense, progress=progress
-        )
+        folder, documents, name = corpus.folder, corpus.documents, corpus.manifest.sha256[:16]
+    index = build_index(folder, documents, encoder, dense=_dense(settings, name), progress=progress)
     found = Evidence(Retriever(index), encoder, corpus, states)
     log.info("%d documents to answer from, %s", len(index), found.version)
     return found

@@ -41,6 +41,16 @@ def test_a_broken_file_is_made_anew(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
+def test_where_nothing_can_be_written_the_vectors_are_there_and_a_warning_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "file"
+    folder.write_text("no folder")
+    vectors = encode_corpus(folder, DOCUMENTS, WordEncoder())
+    assert len(vectors) == len(DOCUMENTS)
+    assert f"made anew at each start: {folder}" in caplog.text
+
+
 def test_another_encoder_s_vectors_are_never_taken(tmp_path: Path) -> None:
     encode_corpus(tmp_path, DOCUMENTS, WordEncoder())
     other = WordEncoder()
