@@ -17,7 +17,7 @@ from config.policy import load_policy
 from config.settings import settings
 from streams.topics import prepare
 
-__all__ = ["worker"]
+__all__ = ["limit_threads", "worker"]
 
 APPLICATIONS = ("bedside", "learning", "paging", "answers")
 
@@ -52,10 +52,7 @@ def worker(application: str, loglevel: str) -> None:
     asyncio.run(prepare(settings()))
     uvloop.install()
     app = importlib.import_module(f"streams.apps.{application}").app
-    if "OMP_NUM_THREADS" not in os.environ:
-        # an agent's threads and numpy's own would fight over the cores: answers took seconds
-        threads: Any = importlib.import_module("threadpoolctl")  # it ships no types
-        threads.threadpool_limits(1)
+    limit_threads()
     Path(app.conf.datadir).mkdir(parents=True, exist_ok=True)
     app.finalize()
     # our own logging is set up; Faust would replace it
@@ -73,3 +70,13 @@ def worker(application: str, loglevel: str) -> None:
         if ended.code and app.crash_reason is not None:
             raise click.ClickException(str(app.crash_reason)) from app.crash_reason
         raise
+
+
+def limit_threads() -> None:
+    """Give numpy one thread unless ``OMP_NUM_THREADS`` says otherwise.
+
+    An agent's threads and numpy's own would fight over the cores: answers took seconds.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        threads: Any = importlib.import_module("threadpoolctl")  # it ships no types
+        threads.threadpool_limits(1)
