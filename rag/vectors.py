@@ -27,10 +27,8 @@ Chunks = Callable[[Document], Sequence[Chunk]]
 
 #: Texts between two calls of ``progress``.
 _STEP = 256
-#: Words of an answer that go into its vector.
+#: Words of an answer that go into its vector. Its beginning says what it is about.
 _WORDS = 80
-#: Passages of a document that have vectors: a book in one piece would hold up those behind it.
-_MOST = 64
 
 
 def question_text(document: Document) -> str:
@@ -41,24 +39,17 @@ def question_text(document: Document) -> str:
 
 
 def passage_texts(document: Document, chunks: Chunks | None = None) -> list[str]:
-    """What its other vectors are of: its question, and the first words of the answer or a passage.
-
-    What answers a question says at its beginning what it is about, and one vector finds it better
-    than many. A page of a guideline speaks of one thing after the other.
+    """What its other vectors are of: its question and the first words of the answer.
 
     Args:
         document: whole.
-        chunks: cuts what answers no question into passages; None: its beginning has to do as well.
+        chunks: encode every passage that this cuts, rather than the beginning.
     """
     head = question_text(document)
-    cut = [] if chunks is None or _answers_a_question(document) else list(chunks(document))
-    if len(cut) < 2:
+    if chunks is None:
         return [f"{head} {' '.join(document.text.split()[:_WORDS])}".strip()]
-    return [f"{head} {document.text[each.start : each.end]}".strip() for each in cut[:_MOST]]
-
-
-def _answers_a_question(document: Document) -> bool:
-    return bool(document.question_type) or document.title.rstrip().endswith("?")
+    cut = [document.text[each.start : each.end] for each in chunks(document)]
+    return [f"{head} {text}".strip() for text in cut or [""]]
 
 
 def encode_documents(

@@ -6,14 +6,12 @@ The worker and the commands make the same of it.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
 from zoneinfo import ZoneInfo
 
 from config.policy import load_policy
 from config.settings import Settings
 from rag.answering import Answerer, Ask
 from rag.confidence import shipped as confidence
-from rag.corpus.chunks import ChunkSettings, chunk_document
 from rag.corpus.folder import Corpus, load
 from rag.corpus.sentences import sentences
 from rag.corpus.shipped import shipped
@@ -95,19 +93,10 @@ def evidence(settings: Settings, progress: Callable[[int, int], None] | None = N
     corpus = load(folder) if settings.corpus is not None or folder.exists() else None
     documents: Sequence[Document]
     if corpus is None:
-        folder, documents = settings.home / "shipped", shipped()
-        name, cut = "shipped", ChunkSettings()
+        folder, documents, name = settings.home / "shipped", shipped(), "shipped"
     else:
-        folder, documents = corpus.folder, corpus.documents
-        name, cut = corpus.manifest.generation, corpus.manifest.chunks
-    index = build_index(
-        folder,
-        documents,
-        encoder,
-        dense=_dense(settings, name),
-        chunks=partial(chunk_document, settings=cut),
-        progress=progress,
-    )
+        folder, documents, name = corpus.folder, corpus.documents, corpus.manifest.sha256[:16]
+    index = build_index(folder, documents, encoder, dense=_dense(settings, name), progress=progress)
     found = Evidence(Retriever(index), encoder, corpus, states)
     log.info("%d documents to answer from, %s", len(index), found.version)
     return found

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import click
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from config.settings import settings
 from rag.corpus.build import Track
-from rag.corpus.chunks import ChunkSettings, chunk_document
+from rag.corpus.chunks import ChunkSettings
 from rag.corpus.manifest import Manifest
 from rag.documents import Document
 
@@ -25,9 +24,7 @@ _USUAL = ChunkSettings()
 _NAMED = 20
 
 
-def _encode(
-    chunks: ChunkSettings, folder: Path, documents: Sequence[Document], track: Track
-) -> None:
+def _encode(folder: Path, documents: Sequence[Document], track: Track) -> None:
     """Make the vectors of the documents, so that a worker need not."""
     from rag.encoder import load_encoder
     from rag.vectors import encode_corpus
@@ -39,7 +36,6 @@ def _encode(
             folder,
             documents,
             load_encoder(threads=os.cpu_count() or 1),  # nobody else waits for a core
-            chunks=partial(chunk_document, settings=chunks),
             progress=lambda done, whole: bar.update(task, completed=done, total=whole),
         )
 
@@ -68,11 +64,7 @@ def corpus() -> None:
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder. Default: VIGIL_CORPUS."
 )
 @click.option(
-    "--size",
-    type=int,
-    default=_USUAL.size,
-    show_default=True,
-    help="Of a passage, characters. What answers no question, like a page, is searched by these.",
+    "--size", type=int, default=_USUAL.size, show_default=True, help="Of a passage, characters."
 )
 @click.option(
     "--overlap",
@@ -114,7 +106,7 @@ def build(
         chunks=chunks,
         seed=seed,
         more=shipped() if with_shipped else (),
-        encode=partial(_encode, chunks),
+        encode=_encode,
         progress=track,
     )
     _tell(folder, manifest, as_json)

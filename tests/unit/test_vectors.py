@@ -80,26 +80,11 @@ def halves(each: Document) -> list[Chunk]:
     return [Chunk(each.id, 0, 0, middle), Chunk(each.id, 1, middle, len(each.text))]
 
 
-def test_what_answers_no_question_has_a_vector_for_each_passage(tmp_path: Path) -> None:
+def test_passages_can_be_every_chunk(tmp_path: Path) -> None:
     each = document("a", "Head", "onetwo")
     assert passage_texts(each, halves) == ["Head one", "Head two"]
     (vectors,) = encode_corpus(tmp_path, [each], WordEncoder(), chunks=halves)
     assert vectors.passages.shape == (2, 384)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [document("a", "What is it ?", "onetwo"), document("a", "It", "onetwo", kind="treatment")],
-)
-def test_what_answers_a_question_has_the_vector_of_its_beginning(answer: Document) -> None:
-    assert passage_texts(answer, halves) == [f"{answer.title} onetwo"]
-
-
-def test_a_book_in_one_piece_has_not_more_vectors_than_others_can_wait_for() -> None:
-    def letters(each: Document) -> list[Chunk]:
-        return [Chunk(each.id, at, at, at + 1) for at in range(len(each.text))]
-
-    assert len(passage_texts(document("a", "Book", "x" * 5_000), letters)) == 64
 
 
 def test_a_document_without_a_title_is_found_by_its_text(tmp_path: Path) -> None:
