@@ -1,6 +1,6 @@
 """An encoder that remembers: a question is encoded once, however many ask for its vector.
 
-The safety net, the search and the choice of sentences each need it, mostly of the same text.
+The safety net and the search both need it, mostly of the same text.
 """
 
 import threading

@@ -64,7 +64,11 @@ def corpus() -> None:
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder. Default: VIGIL_CORPUS."
 )
 @click.option(
-    "--size", type=int, default=_USUAL.size, show_default=True, help="Of a passage, characters."
+    "--size",
+    type=int,
+    default=_USUAL.size,
+    show_default=True,
+    help="Of a passage, characters. The manifest counts passages; the search does not use them.",
 )
 @click.option(
     "--overlap",
