@@ -32,9 +32,9 @@ class Span(Protocol):
 #: Finds what may not be quoted in a text, `rag.safety.injection.flag`.
 Flagged = Callable[[str], Sequence[Span]]
 
-#: Texts whose sentences are kept, 6 KiB each: the same ones are found again and again.
+#: Texts whose sentences are kept, 4 KiB each: the same ones are found again and again.
 _KEPT = 2_048
-#: Longer ones, in characters, take a mebibyte for every 90,000; of those fewer are kept.
+#: Characters from which a text is a long one, and takes some hundred KiB: of those fewer are kept.
 _LONG, _LONG_KEPT = 20_000, 16
 # What stands before a sentence and is no part of it: a bullet, a label of the source.
 _LEAD_IN = re.compile(r"(?:\s|[-*\u2022\u00b7\u2013]\s|summary\s*:)+", re.IGNORECASE)
@@ -69,7 +69,6 @@ class Part:
         number: counts all sentences of its text, from 0.
         start: offset of its first character.
         end: offset after its last.
-        text: to the letter.
         words: its stems.
         elsewhere: it says where something could be read, and not what.
         leans: on the sentence before it.
@@ -78,7 +77,6 @@ class Part:
     number: int
     start: int
     end: int
-    text: str
     words: tuple[str, ...]
     elsewhere: bool
     leans: bool
@@ -123,7 +121,7 @@ class Quotable:
             if self._shortest <= len(said) <= self._longest and whole:
                 elsewhere = bool(_ELSEWHERE.match(said) or _ENTRY.fullmatch(said))
                 words, leans = tuple(content_words(said)), bool(_LEANS.match(said))
-                found.append(Part(number, start, end, said, words, elsewhere, leans))
+                found.append(Part(number, start, end, words, elsewhere, leans))
         return tuple(found)
 
 

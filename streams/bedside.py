@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from config.clock import from_ms, iso, now_ms
+from config.clock import iso, now_ms
 from config.guidance import guidance
 from models.features import BEDSIDE_FEATURES
 from models.risk import RiskModel
@@ -226,7 +226,7 @@ class Bedside:
         )
         scores = self.recommender.model.score(scored.features)
         scoring_us = (time.perf_counter() - started) / len(which) * 1e6
-        written = self.recommender.write(scored, scores, from_ms(self._clock()), scoring_us)
+        written = self.recommender.write(scored, scores, self._clock(), scoring_us)
         results.recommendations = [
             (intake.keys[i], value) for i, value in zip(which, written, strict=True)
         ]

@@ -5,7 +5,6 @@ The wire is `streams.events.Recommendation`. The original record is embedded byt
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
@@ -13,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from config.clock import from_ms, to_ms
+from config.clock import from_ms
 from config.guidance import Guidance
 from models.anomaly import ANOMALY_NAMES, anomaly_names
 from models.explain import MOST, sentence, top_factors
@@ -97,14 +96,14 @@ class Recommender:
         self._disclaimer = _encode(guidance.disclaimer)
 
     def write(
-        self, scored: Scored, scores: Scores, scored_at: datetime, scoring_us: float
+        self, scored: Scored, scores: Scores, scored_ms: int, scoring_us: float
     ) -> list[bytes]:
         """Return the recommendation of each reading as JSON.
 
         Args:
             scored: the readings.
             scores: what the model says of them.
-            scored_at: when they were scored.
+            scored_ms: when they were scored, ms since 1970.
             scoring_us: mean time a reading took, microseconds.
         """
         n = len(scored.ids)
@@ -117,7 +116,7 @@ class Recommender:
         # one call for all numbers; NaN is not JSON, and comes out as null
         digits = _encode(numbers.ravel().tolist())[1:-1].split(b",")
         width = numbers.shape[1]
-        form = self._form(scored_at, scoring_us)
+        form = self._form(scored_ms, scoring_us)
         written = []
         for i in range(n):
             no, risk, *original = digits[i * width : (i + 1) * width]
@@ -147,7 +146,7 @@ class Recommender:
             )
         return written
 
-    def _form(self, scored_at: datetime, scoring_us: float) -> bytes:
+    def _form(self, scored_ms: int, scoring_us: float) -> bytes:
         """What all recommendations of a batch have in common, with gaps for the rest."""
         features = b",".join(b"%b:%%b" % _encode(name) for name in ORIGINAL_FEATURES)
 
@@ -164,7 +163,7 @@ class Recommender:
             + b',"model_version":'
             + fixed(self.model.version)
             + b',"original_data":%b,"processing":{"produced_at":%b,"scored_at":'
-            + _moment(to_ms(scored_at))
+            + _moment(scored_ms)
             + b',"scoring_us":'
             + fixed(scoring_us)
             + b'},"disclaimer":'

@@ -125,7 +125,7 @@ async def test_what_is_stored_is_read_before_anybody_asks_and_again_after_a_reba
 
     monkeypatch.setattr("agents.questions.newest", newest)
     monkeypatch.setattr("agents.questions._LOOK_AGAIN_S", 0.001)
-    keeping = asyncio.create_task(desk.agent.read_ahead())
+    reading = asyncio.create_task(desk.agent.read_ahead())
     for _ in range(2):
         await asyncio.wait_for(all_read.wait(), 5)
         read.clear()
@@ -133,7 +133,7 @@ async def test_what_is_stored_is_read_before_anybody_asks_and_again_after_a_reba
         assert read == []
         all_read.clear()
         desk.bench.consumer.assignment_number += 1
-    keeping.cancel()
+    reading.cancel()
     assert len(desk.answers) == 2
 
 
@@ -180,9 +180,9 @@ async def test_an_audit_topic_that_may_not_be_read_stops_the_worker(
         raise TopicAuthorizationFailedError
 
     monkeypatch.setattr("agents.questions.newest", refused)
-    keeping = asyncio.create_task(desk.agent.read_ahead())
+    reading = asyncio.create_task(desk.agent.read_ahead())
     await until(lambda: desk.bench.failed)
-    keeping.cancel()
+    reading.cancel()
     assert isinstance(desk.bench.failed, TopicAuthorizationFailedError)
     desk.bench.failed = None
 

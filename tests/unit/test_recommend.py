@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.clock import from_ms
 from config.guidance import guidance
 from models.features import FEATURES, GROUPS, ORIGINAL_FEATURES
 from models.quality import FAHRENHEIT
@@ -78,9 +77,7 @@ def written(
 ) -> list[bytes]:
     model = model or StubModel([0.07] * len(raw))
     ready = scored(raw, **changes)
-    return Recommender(model, guidance()).write(
-        ready, model.score(ready.features), from_ms(T0 + HOUR), 12.5
-    )
+    return Recommender(model, guidance()).write(ready, model.score(ready.features), T0 + HOUR, 12.5)
 
 
 def one(**given_: Any) -> dict[str, Any]:
